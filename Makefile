@@ -1,0 +1,53 @@
+# Needs Python 3.11+ and make; uses uv where it is installed. `make` alone lists the targets.
+# the first interpreter that really starts (a version manager's shim may only say that it does not)
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3; do $$p -c 'import venv' 2>/dev/null && echo $$p && break; done)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+UV     := $(shell command -v uv)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bench lock clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## the virtual environment with exactly the locked packages
+
+$(READY): requirements.lock pyproject.toml
+	@echo "Setting up $(VENV) with $(PYTHON) (about a minute) ..."
+ifdef UV
+	uv venv -q --allow-existing -p $(PYTHON) $(VENV)
+	VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation -e .
+else
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
+demo: $(READY) ## the bundled use case on the embedded provider: a verdict and a registered champion
+	$(BIN)/tunegate run support_intents --yes
+
+test: $(READY) ## the specification (minutes)
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(READY) ## everything, the slow ones included
+	$(BIN)/pytest
+
+lint: $(READY) ## style, types, the floors of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) ## speed, as ratios to a limit measured in the same run
+	$(BIN)/python -m tests.bench
+
+lock: ## resolve again (needs uv); the lock carries names, versions and hashes only
+	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade -q -o requirements.lock
+
+clean: ## the virtual environment and the local state
+	rm -rf $(VENV) .tunegate

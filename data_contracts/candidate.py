@@ -1,0 +1,57 @@
+"""What can answer: a model, a prompt, decoding parameters and a few-shot rule."""
+
+import hashlib
+from typing import Literal
+
+from pydantic import Field
+
+from data_contracts.use_case import Strict
+
+
+class FewShot(Strict):
+    """Which train rows stand in the prompt as examples; never a validation or test row."""
+
+    count: int = Field(0, ge=0, le=64)
+    choose: Literal["fixed", "similar"] = Field("fixed", description="similar: the nearest train rows to each input")
+
+
+class Decoding(Strict):
+    """How an answer is drawn."""
+
+    temperature: float = Field(0.0, ge=0, le=2)
+    max_tokens: int = Field(256, ge=1, description="At most so many tokens of answer")
+    seed: int | None = 7
+
+
+class Prompt(Strict):
+    """A prompt in layers: role, rules, labels, output format, examples. One YAML file each."""
+
+    name: str
+    description: str = ""
+    role: str = Field("", description="Who answers")
+    rules: list[str] = Field(default_factory=list, description="Behaviour, edge cases, what not to do")
+    labels: Literal["none", "names", "descriptions"] = Field("none", description="Classification: what is listed")
+    output_format: str = Field("", description="What an answer looks like")
+    structured: bool = Field(False, description="Ask for JSON by schema (extraction: the contract's schema)")
+    few_shot: FewShot = FewShot()
+    decoding: Decoding = Decoding()
+
+    @property
+    def digest(self) -> str:
+        """Hash of the content: the prompt's version."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+class Candidate(Strict):
+    """One contestant of a trial, and all that is needed to let it answer again."""
+
+    name: str = Field(description="champion, best-prompt, tune-minimal, tune-full, or base model/prompt in the search")
+    kind: Literal["prompt", "tune"]
+    model: str
+    base_model: str
+    prompt: Prompt
+
+    @property
+    def digest(self) -> str:
+        """Hash of model, prompt and decoding, whatever the contestant is called."""
+        return hashlib.sha256(f"{self.model}\n{self.prompt.model_dump_json()}".encode()).hexdigest()[:16]

@@ -1,0 +1,265 @@
+"""The typed model of a use-case file. Unknown keys are errors; every field says what it is for.
+
+Paths are relative to the use-case file. Keys never stand here: `provider.api_key_env` names the variable.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
+
+
+class Strict(BaseModel):
+    """A frozen section in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskKind(StrEnum):
+    """What an answer is: one label, a JSON object, or text."""
+
+    CLASSIFICATION = "classification"
+    EXTRACTION = "extraction"
+    FREE_TEXT = "free_text"
+
+
+class SourceFile(Strict):
+    """One file, glob or prefix of records, local or on S3."""
+
+    path: str = Field(description="File, glob, folder or s3://bucket/prefix; relative to the use-case file")
+    format: Literal["auto", "jsonl", "csv", "parquet"] = Field("auto", description="auto: by the file's ending")
+    partition: Literal["train", "validation", "test"] | None = Field(None, description="Only with split.method: given")
+
+
+class Source(Strict):
+    """Where the records are."""
+
+    files: list[SourceFile] = Field(min_length=1)
+    endpoint_url: str | None = Field(None, description="S3-compatible endpoint; AWS_ENDPOINT_URL_S3 wins where set")
+    max_record_bytes: int = Field(1_000_000, gt=0, description="A longer record is quarantined")
+
+
+class Curation(Strict):
+    """What happens to duplicates, conflicts and rejected rows."""
+
+    on_conflict: Literal["quarantine", "majority", "newest"] = Field(
+        "quarantine", description="Same input with several answers"
+    )
+    max_quarantined: float = Field(0.05, ge=0, le=1, description="Larger share of quarantined rows stops the run")
+
+
+class Split(Strict):
+    """How rows fall into train, validation and test."""
+
+    method: Literal["hash", "given"] = Field("hash", description="hash of the group, or as source.files say")
+    validation: Share = 0.15
+    test: Share = 0.25
+    seed: int = 7
+    near_duplicates_together: bool = True
+    min_test: int = Field(50, ge=1, description="Fewer test rows stop the run")
+    min_train: int = Field(10, ge=10, description="Fewer train rows stop the fine-tune (providers ask for 10)")
+
+    @model_validator(mode="after")
+    def _room_for_train(self) -> Self:
+        if self.validation + self.test >= 0.9:
+            raise ValueError("validation + test must leave at least 0.1 for train")
+        return self
+
+
+class Leakage(Strict):
+    """What counts as a leak between train and evaluation rows, and what happens then."""
+
+    on_leak: Literal["stop", "withhold"] = Field("stop", description="withhold: the train side leaves, counted")
+    near: float = Field(0.45, gt=0, le=1, description="Jaccard of rare word trigrams from which a pair is a leak")
+    max_row_share: float = Field(
+        0.005, gt=0, le=1, description="Trigrams in a larger share of rows are boilerplate and do not count"
+    )
+
+
+class Provider(Strict):
+    """Who answers and who trains."""
+
+    name: Literal["embedded", "openai"] = Field("embedded", description="embedded: the server that comes with tunegate")
+    base_url: str | None = Field(None, description="For `openai`: another endpoint that speaks the same protocol")
+    api_key_env: str = Field("OPENAI_API_KEY", description="Variable that holds the key; a key never stands in a file")
+    project: str | None = Field(None, description="Account or project a job belongs to")
+    max_concurrency: int = Field(16, ge=1, le=512)
+    request_timeout_s: float = Field(60.0, gt=0)
+
+
+class Prompts(Strict):
+    """The prompt candidates."""
+
+    folder: str = Field(description="Folder of prompt files, one YAML each")
+    variants: list[str] = Field(default_factory=list, description="Names to try; empty: every file in the folder")
+    minimal: str = Field("minimal", description="The short prompt that a tuned model is asked with")
+    base_models: list[str] = Field(min_length=1, description="Base models on which the prompts are tried")
+    search_rows: int = Field(300, ge=20, description="At most so many validation rows score each variant")
+
+
+class FineTune(Strict):
+    """What is bought."""
+
+    enabled: bool = True
+    base_model: str
+    method: Literal["supervised"] = "supervised"
+    n_epochs: int | None = Field(None, ge=1, le=50, description="None: the provider decides")
+    batch_size: int | None = Field(None, ge=1, le=256, description="None: the provider decides")
+    learning_rate_multiplier: float | None = Field(None, gt=0, description="None: the provider decides")
+    seed: int = Field(7, ge=0, le=2_147_483_647)
+    suffix: str | None = Field(None, max_length=18, description="Stands in the tuned model's name")
+    generation: int = Field(1, ge=1, description="Raise it to pay for the same job once more, on purpose")
+    deadline_hours: float = Field(24.0, gt=0, description="Stop waiting (not the job) after so long")
+    settle_s: float = Field(600.0, ge=0, description="How long to look for a job whose submission got no answer")
+
+
+class Gates(Strict):
+    """When a candidate is promoted: must-hold rules, and what is a difference worth having."""
+
+    metric: Literal["accuracy", "macro_f1", "field_f1", "text_f1"] | None = Field(
+        None, description="None: accuracy, field_f1 or text_f1 by task kind"
+    )
+    minimum_effect: float = Field(0.02, ge=0, lt=1, description="Smallest gain in the metric worth a change")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Error level of the exact test, Holm-adjusted")
+    min_format_adherence: float = Field(0.98, ge=0, le=1)
+    max_latency_ratio: float | None = Field(2.0, gt=0, description="p99 against the reference; None: not a gate")
+    max_cost_ratio: float | None = Field(None, gt=0, description="Cost per request against the reference")
+    min_score: float | None = Field(None, ge=0, le=1, description="Floor of the metric")
+
+
+class Budget(Strict):
+    """Money, in USD."""
+
+    per_run: float = Field(50.0, ge=0)
+    per_month: float = Field(500.0, ge=0)
+    approval_above: float = Field(5.0, ge=0, description="A dearer run needs --yes or an approval in the UI")
+    command_line_may_approve: bool = Field(True, description="Whether --yes grants the approval")
+
+
+class Economics(Strict):
+    """What the answer is worth."""
+
+    requests_per_month: float = Field(0, ge=0)
+    data_hours: float = Field(0, ge=0, description="Hours of data work that the tune needs and the prompt does not")
+    hourly_rate: float = Field(0, ge=0, description="USD per hour of that work")
+    hosting_per_month: float = Field(0, ge=0, description="USD a month for hosting the tuned model")
+    horizon_months: float = Field(6, gt=0)
+
+
+class TextPolicy(Strict):
+    """Where row text may appear outside the run folder."""
+
+    few_shot_in_registry: bool = Field(True, description="Few-shot examples stand in the registered model")
+    excerpts_in_report: bool = Field(True, description="Failing cases are quoted in report.html")
+
+
+class Schedule(Strict):
+    """When the trial runs by itself."""
+
+    cron: str
+    timezone: str = "UTC"
+
+
+class UseCase(Strict):
+    """One task: its data, contract, candidates, gates and schedule, in one file."""
+
+    name: Name
+    title: str = ""
+    description: str = ""
+    kind: TaskKind
+    contract: str = Field(description="Path of contract.yaml")
+    source: Source
+    curation: Curation = Curation()
+    split: Split = Split()
+    leakage: Leakage = Leakage()
+    provider: Provider = Provider()
+    prompts: Prompts
+    fine_tune: FineTune
+    gates: Gates = Gates()
+    budget: Budget = Budget()
+    economics: Economics = Economics()
+    text_policy: TextPolicy = TextPolicy()
+    schedule: Schedule | None = None
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides."""
+        defaults = {"classification": "accuracy", "extraction": "field_f1", "free_text": "text_f1"}
+        return self.gates.metric or defaults[self.kind.value]
+
+    @model_validator(mode="after")
+    def _given_split_has_partitions(self) -> Self:
+        given = [file.partition for file in self.source.files]
+        if self.split.method == "given" and not {"train", "test"} <= set(given):
+            raise ValueError("split.method: given needs files with `partition: train` and `partition: test`")
+        if self.split.method == "hash" and any(given):
+            raise ValueError("a file's `partition` counts only with split.method: given")
+        return self
+
+
+class Column(Strict):
+    """One column of the source."""
+
+    type: Literal["string", "integer", "number", "boolean", "datetime", "messages", "object"] = "string"
+    required: bool = True
+    description: str = ""
+
+
+class Mapping(Strict):
+    """Which column is which part of an example: chat `messages`, or flat `input` and `output`."""
+
+    id: str | None = None
+    messages: str | None = Field(None, description="Column of chat messages, the last one the expected answer")
+    input: str | None = None
+    output: str | None = None
+    group: str | None = Field(None, description="Rows of one group never straddle two partitions")
+    created_at: str | None = None
+    slices: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> Self:
+        if bool(self.messages) == bool(self.input and self.output):
+            raise ValueError("map either `messages`, or both `input` and `output`")
+        return self
+
+
+class Expectation(Strict):
+    """One expectation in Great Expectations' own form. It sees the curated columns."""
+
+    type: str
+    kwargs: dict[str, Any] = Field(default_factory=dict)
+    severity: Literal["critical", "warning", "info"] = "critical"
+    notes: str = ""
+
+
+class Contract(Strict):
+    """What a valid example of a use case is."""
+
+    name: str
+    version: str
+    owner: str = ""
+    description: str = ""
+    columns: dict[str, Column]
+    mapping: Mapping
+    labels: dict[str, str] = Field(
+        default_factory=dict, description="Label to description; empty: the labels that train holds"
+    )
+    output_schema: dict[str, Any] | None = Field(None, description="JSON Schema of an extraction's answer")
+    expectations: list[Expectation] = Field(default_factory=list)
+
+
+class ResolvedUseCase(Strict):
+    """A use case with its contract, and the folder that relative paths start from."""
+
+    use_case: UseCase
+    contract: Contract
+    folder: Path
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    def resolve(self, path: str) -> str:
+        """Absolute form of a path of the file; an s3:// address stays as it is."""
+        return path if "://" in path else str((self.folder / path).resolve())
