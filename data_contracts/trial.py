@@ -1,0 +1,122 @@
+"""A trial: its options, what its stages hand to each other through Prefect, and all that it found out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from data_contracts.records import (
+    Comparison,
+    Counts,
+    Document,
+    Estimate,
+    FineTuned,
+    LeakageReport,
+    PromptSearch,
+    Verdict,
+)
+from data_contracts.use_case import ResolvedUseCase, Strict
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One finished trial. `answers` has ANSWER_COLUMNS; `inputs` maps case id to its input text."""
+
+    run: str
+    started: str
+    case: ResolvedUseCase
+    labels: list[str]
+    counts: Counts
+    leakage: LeakageReport
+    search: PromptSearch
+    estimate: Estimate
+    tuned: FineTuned | None
+    comparison: Comparison
+    verdict: Verdict
+    answers: pd.DataFrame
+    inputs: dict[str, str]
+    spent: float
+    folder: str
+    train_examples: str  # path of the Parquet file that few-shot examples come from
+
+
+class TrialOptions(Strict):
+    """What this one trial does differently from the use-case file. Leave everything as it is for a normal trial."""
+
+    train: bool = Field(
+        True, title="Fine-tune", description="Off: compare the champion with the best prompt only; nothing is trained"
+    )
+    approve_spending: bool = Field(
+        False,
+        title="Approve the estimated cost",
+        description="Needed when the estimate is above the use case's approval threshold; never lifts its budget",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        title="Other settings",
+        description='Values of the use-case file to change for this trial, by dotted name: {"split.test": 0.3}',
+    )
+    resume: str | None = Field(
+        None, title="Resume a stopped run", description="Its name, as `tunegate status` lists it; empty: a new run"
+    )
+
+
+class TrialRef(Document):
+    """A running trial, as Prefect's database sees it: names only."""
+
+    run: str
+    started: str = Field(description="ISO 8601, UTC")
+    use_case: str
+    folder: str
+    mlflow_run_id: str
+    train: bool
+    approved: bool
+
+
+class StageRef(Document):
+    """What a finished stage hands to the next: where its files are, their hashes, and counts. Never a row."""
+
+    trial: TrialRef
+    files: dict[str, str] = Field(default_factory=dict, description="File of the run folder to sha256")
+    counts: dict[str, int | float | str | None] = Field(default_factory=dict)
+
+
+class CuratedRef(StageRef):
+    """Rows read, cleaned and counted."""
+
+
+class ValidatedRef(StageRef):
+    """The contract holds."""
+
+
+class PartitionedRef(StageRef):
+    """Every row has its partition."""
+
+
+class LeakFreeRef(StageRef):
+    """No evaluation row stands in train; training files are written."""
+
+
+class EstimatedRef(StageRef):
+    """The cost is known, within budget and approved."""
+
+
+class SearchedRef(StageRef):
+    """The best prompt is found, on validation."""
+
+
+class SubmittedRef(StageRef):
+    """One job for one intent."""
+
+
+class TunedRef(StageRef):
+    """The tuned model answers; without training, `files` is empty."""
+
+
+class EvaluatedRef(StageRef):
+    """Every candidate has answered the sealed test set."""
+
+
+class JudgedRef(StageRef):
+    """The verdict stands."""

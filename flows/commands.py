@@ -1,0 +1,87 @@
+"""What the commands around a trial do; they take the trial's own steps, without Prefect."""
+
+from typing import Any
+
+from data_contracts.records import as_json
+from data_contracts.trial import TrialOptions
+from tasks import workspace
+from tasks.ledger import Ledger
+from tasks.providers.connect import connect
+from tasks.steps import audit, data, money
+from tasks.workspace import Edge, Workspace
+
+
+def check(use_case: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Everything up to the leakage gate. No provider is asked anything."""
+    return _checked(workspace.start(use_case, TrialOptions(settings=settings)))
+
+
+def estimate(use_case: str, settings: dict[str, Any], train: bool) -> dict[str, Any]:
+    """Check, then what the trial would cost and could show. The provider is asked for its prices only."""
+    space = workspace.start(use_case, TrialOptions(settings=settings, train=train))
+    _checked(space)
+    return as_json(money.estimate(space, _edge(space), train and space.case.use_case.fine_tune.enabled))
+
+
+def status() -> dict[str, Any]:
+    """Runs and purchases as the ledger has them, newest first."""
+    ledger = Ledger()
+    runs = [
+        {
+            "run": row.run,
+            "use_case": row.use_case,
+            "state": row.state,
+            "spent": ledger.spent_in_run(row.run),
+            "outcome": row.detail.get("decision") or row.detail.get("message") or "",
+        }
+        for row in reversed(ledger.runs())
+    ]
+    purchases = [
+        {
+            "intent": row.key,
+            "use_case": row.use_case,
+            "run": row.run,
+            "state": row.state.value,
+            "job": row.job_id,
+            "model": row.model,
+        }
+        for row in reversed(ledger.intents())
+    ]
+    return {"ledger": ledger.name, "runs": runs, "purchases": purchases}
+
+
+def verify(run: str) -> dict[str, Any]:
+    """Hashes and sums of a run, checked again."""
+    space = workspace.reopen(run)
+    return {"run": run, "files": len(space.folder.manifest()), "problems": audit.problems(space)}
+
+
+def settle(space: Workspace, found: str | None) -> None:
+    """Answer what a parked submission asks: the job's id, or None where there is none."""
+    from tasks.finetune.submit import intent_key, resolve
+
+    edge = _edge(space)
+    resolve(intent_key(money.order(space), edge.provider), edge.ledger, edge.provider, found)
+
+
+def last_run() -> str:
+    """The run that was touched last."""
+    return max(Ledger().runs(), key=lambda row: row.updated_at).run
+
+
+def _checked(space: Workspace) -> dict[str, Any]:
+    data.curate(space)
+    expectations = data.validate(space)
+    data.partition(space, Ledger())
+    leaks = data.check_leakage(space)
+    return {
+        "run": space.folder.run,
+        "folder": str(space.folder.path),
+        "counts": as_json(data.counts(space)),
+        "expectations": [as_json(item) for item in expectations],
+        "leakage": as_json(leaks),
+    }
+
+
+def _edge(space: Workspace) -> Edge:
+    return Edge(connect(space.case.use_case.provider), Ledger())

@@ -1,0 +1,125 @@
+"""What the terminal shows: one function a command, tables by rich."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+COLOURS = {"promote": "green", "keep": "cyan", "not enough evidence": "yellow"}
+MAX_ROWS = 20
+
+
+def log_to_terminal() -> None:
+    """The trial's own lines on standard error, as they happen."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("  %(message)s"))
+    logger = logging.getLogger("tunegate")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+
+
+def verdict(content: dict[str, Any]) -> None:
+    """The verdict, where its evidence is, and what to try next."""
+    console = Console()
+    reasons = "\n".join(f"• {reason}" for reason in content["reasons"])
+    title = f"[bold]{content['decision'].upper()}[/bold]: {content['winner']} ({content['winner_model']})"
+    console.print(Panel(reasons, title=title, border_style=COLOURS[content["decision"]], padding=(1, 2)))
+    places = _table(None)
+    for name in ("report", "model_uri", "mlflow_run_id", "run_folder"):
+        places.add_row(name.replace("_", " "), str(content[name]))
+    bought = "found paid work, " if content["attached"] else ""
+    places.add_row("spent", f"{bought}${content['spent']:.4f} in this run")
+    console.print(places)
+    console.print("Next: [bold]tunegate up[/bold] shows all of it in the browser; a second run buys nothing twice.")
+
+
+def check(content: dict[str, Any]) -> None:
+    """What became of the rows."""
+    console = Console()
+    counts = content["counts"]
+    sums = _table("Rows", "what", "rows")
+    for name in ("records_in", "curated", "duplicates", "quarantined", "excluded"):
+        sums.add_row(name.replace("_", " "), str(counts[name]))
+    for code, rows in counts["quarantine_codes"].items():
+        sums.add_row(f"  quarantined: {code}", str(rows))
+    for name in ("train", "validation", "test"):
+        sums.add_row(name, str(counts[name]["rows"]))
+    sums.add_row("withheld", str(counts["withheld"]))
+    console.print(sums)
+    failed = [item for item in content["expectations"] if not item["success"]]
+    console.print(f"Contract: {len(content['expectations'])} expectations, {len(failed)} failed.")
+    for item in failed:
+        console.print(f"  {item['severity']}: {item['type']} on {item['column']}, {item['unexpected']} rows")
+    leaks = sum(rows for kinds in content["leakage"]["found"].values() for rows in kinds.values())
+    console.print(f"Leaks between train and evaluation rows: {leaks}. Files: {content['folder']}", soft_wrap=True)
+
+
+def estimate(content: dict[str, Any]) -> None:
+    """The cost before anything is sent."""
+    console = Console()
+    table = _table("Estimate", "what", "value")
+    for name, value in content.items():
+        if name != "warnings":
+            table.add_row(name.replace("_", " "), "unknown" if value is None else _number(value))
+    console.print(table)
+    for warning in content["warnings"]:
+        console.print(f"[yellow]{warning}[/yellow]")
+
+
+def status(content: dict[str, Any]) -> None:
+    """Runs and purchases."""
+    console = Console()
+    console.print(f"Ledger: {content['ledger']}", soft_wrap=True)
+    _rows(console, "Runs", content["runs"])
+    _rows(console, "Purchases", content["purchases"])
+    stopped = [item["run"] for item in content["runs"] if item["state"] != "finished"]
+    if stopped:
+        console.print(f"Go on with: tunegate resume {stopped[0]}")
+
+
+def verify(content: dict[str, Any]) -> None:
+    """What does not add up."""
+    console = Console()
+    for problem in content["problems"]:
+        console.print(f"[red]{problem}[/red]", soft_wrap=True)
+    if not content["problems"]:
+        console.print(f"{content['files']} files are as they were written, and both sums hold.")
+
+
+def doctor(content: dict[str, Any]) -> None:
+    """Findings, each with its fix."""
+    console = Console()
+    colours = {"fine": "green", "note": "yellow", "broken": "red"}
+    for item in content["findings"]:
+        console.print(
+            f"[{colours[item['state']]}]{item['state']:7}[/] {item['what']}: {item['finding']}", soft_wrap=True
+        )
+        if item["fix"]:
+            console.print(f"        {item['fix']}", soft_wrap=True)
+
+
+def _rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        console.print(f"{title}: none yet.")
+        return
+    table = _table(title, *rows[0])
+    for row in rows[:MAX_ROWS]:
+        table.add_row(*(_number(value) for value in row.values()))
+    console.print(table)
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - whatever a document holds
+    if isinstance(value, float):
+        return f"{value:,.4f}"
+    return "" if value is None else str(value)[:60]
+
+
+def _table(title: str | None, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=bool(columns), box=None, padding=(0, 2, 0, 0))
+    headers: Iterable[str] = columns or ("", "")
+    for name in headers:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    return table

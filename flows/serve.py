@@ -1,0 +1,53 @@
+"""The trial of every bundled use case as a deployment: a form in Prefect's UI, and its schedule."""
+
+from typing import Any
+
+from data_contracts.load import bundled, load
+from data_contracts.use_case import UseCase
+from flows.environment import prepare
+
+ABOUT = """{description}
+
+**Run** starts a whole trial: the rows are checked and partitioned, the best prompt is found, a model is tuned on
+`{base_model}`, and all candidates answer the same sealed test set. The champion in MLflow changes only if a candidate
+beats it there. Leave the form as it is for a normal trial; tick *Approve the estimated cost* if the run says that it
+needs an approval (above ${approval_above:,.2f}).
+"""
+
+
+def deployments() -> list[Any]:
+    """One deployment a use case, named like it."""
+    prepare()
+    from prefect.schedules import Cron
+
+    from flows.trial import trial
+
+    found = []
+    for name in bundled():
+        case = load(name).use_case
+        schedule = Cron(case.schedule.cron, timezone=case.schedule.timezone) if case.schedule else None
+        found.append(
+            trial.to_deployment(
+                name=name,
+                parameters={"use_case": name},
+                description=_about(case),
+                tags=["tunegate", name, case.kind.value],
+                schedules=[schedule] if schedule else None,
+                concurrency_limit=1,
+            )
+        )
+    return found
+
+
+def _about(case: UseCase) -> str:
+    return ABOUT.format(
+        description=case.description or case.title or case.name,
+        base_model=case.fine_tune.base_model,
+        approval_above=case.budget.approval_above,
+    )
+
+
+if __name__ == "__main__":
+    from prefect import serve
+
+    serve(*deployments(), pause_on_shutdown=False)

@@ -1,0 +1,84 @@
+"""From candidates and rows to questions, and from answers to a frame."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+import pandas as pd
+
+from data_contracts.candidate import Candidate
+from data_contracts.records import ANSWER_COLUMNS, Price
+from tasks.evaluate.answer import Answer, Question, request_hash
+from tasks.prompting.few_shot import FewShots
+from tasks.prompting.prompt import Renderer
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Who is asked what: every candidate answers every row (EXAMPLE_COLUMNS)."""
+
+    candidates: Sequence[Candidate]
+    rows: pd.DataFrame
+    renderer: Renderer
+    few_shots: FewShots
+    identity: str  # the provider's, part of each request's hash
+
+
+def build(panel: Panel) -> list[Question]:
+    """One question for each candidate and row; few-shot examples come from train only."""
+    return [question for candidate in panel.candidates for question in _of_candidate(panel, candidate)]
+
+
+def tabulate(panel: Panel, answers: Sequence[Answer], prices: Mapping[str, Price]) -> pd.DataFrame:
+    """Frame of ANSWER_COLUMNS, `score` still empty. Cost is what the answer costs, stored or not."""
+    expected = dict(zip(panel.rows["id"], panel.rows["output"], strict=True))
+    candidates = {candidate.name: candidate for candidate in panel.candidates}
+    records = [
+        _record(answer, panel.renderer.parse(answer.output, candidates[answer.candidate].prompt), prices)
+        | {"expected": expected[answer.case]}
+        for answer in answers
+    ]
+    return pd.DataFrame.from_records(records, columns=[*ANSWER_COLUMNS])
+
+
+def costs(answers: pd.DataFrame) -> dict[str, float]:
+    """USD by request hash, for those whose price is known and that were answered."""
+    paid = answers.loc[(answers["outcome"] != "failed") & answers["cost"].notna()]
+    return dict(zip(paid["request"], paid["cost"], strict=True))
+
+
+def _of_candidate(panel: Panel, candidate: Candidate) -> list[Question]:
+    examples = panel.few_shots.choose(list(panel.rows["input"]), candidate.prompt.few_shot)
+    questions = []
+    for case, messages, shots in zip(panel.rows["id"], panel.rows["messages"], examples, strict=True):
+        body = orjson.dumps(panel.renderer.request(candidate, json.loads(messages), shots))
+        request = request_hash(panel.identity, body)
+        questions.append(Question(candidate.name, candidate.model, case, body, request))
+    return questions
+
+
+def _record(answer: Answer, parsed: str | None, prices: Mapping[str, Price]) -> dict[str, object]:
+    outcome = answer.outcome
+    if outcome == "answered" and parsed is None:
+        outcome = "unparsable"
+    return {
+        "candidate": answer.candidate,
+        "case": answer.case,
+        "output": answer.output,
+        "parsed": parsed if outcome == "answered" else "",
+        "outcome": outcome,
+        "score": float("nan"),
+        "latency_ms": answer.latency_ms,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "cost": _cost(answer, prices[answer.candidate]),
+        "stored": answer.stored,
+        "request": answer.request,
+    }
+
+
+def _cost(answer: Answer, price: Price) -> float:
+    if price.input is None or price.output is None:
+        return float("nan")
+    return (answer.prompt_tokens * price.input + answer.completion_tokens * price.output) / 1e6

@@ -1,0 +1,243 @@
+"""Every Prefect task, in flow order: open the edge, take the step, show it. Prefect's policy is here, nowhere else.
+
+A task takes what the one before returned, so a skipped stage is a type error. Names, hashes and counts go through
+Prefect's database; rows stay in the run folder, and what was paid for stays in the ledger.
+"""
+
+import logging
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prefect import task
+
+from data_contracts.records import JobEvent, VerdictRef
+from data_contracts.trial import (
+    CuratedRef,
+    EstimatedRef,
+    EvaluatedRef,
+    JudgedRef,
+    LeakFreeRef,
+    PartitionedRef,
+    SearchedRef,
+    StageRef,
+    SubmittedRef,
+    TrialOptions,
+    TrialRef,
+    TunedRef,
+    ValidatedRef,
+)
+from tasks import prefect_artifacts as show
+from tasks import workspace
+from tasks.clock import SystemClock
+from tasks.ledger import Ledger
+from tasks.providers.connect import connect
+from tasks.register.mlflow_registry import Registry
+from tasks.steps import conclusion, contest, data, money
+from tasks.workspace import Edge, Workspace
+
+log = logging.getLogger("tunegate")
+Ref = TypeVar("Ref", bound=StageRef)
+
+
+@task(task_run_name="load {use_case}")
+def load(use_case: str, options: TrialOptions) -> TrialRef:
+    """Fix the use case for this run, or open the run that is resumed; open its MLflow run."""
+    from prefect.runtime import flow_run
+
+    space = workspace.reopen(options.resume) if options.resume else workspace.start(use_case, options)
+    case, first = space.case.use_case, space.options
+    trial = TrialRef(
+        run=space.folder.run,
+        started=workspace.started(space.folder.run),
+        use_case=case.name,
+        folder=str(space.folder.path),
+        mlflow_run_id=Registry(case.name).open_trial(space.folder.run, {"tunegate.flow_run": str(flow_run.id or "")}),
+        train=first.train and case.fine_tune.enabled,
+        approved=first.approve_spending or options.approve_spending,
+    )
+    detail = {"flow_run_id": str(flow_run.id or ""), "mlflow_run_id": trial.mlflow_run_id}
+    Ledger().record_run(trial.run, case.name, "started", detail)
+    log.info("run        %s (%s)", trial.run, trial.folder)
+    return trial
+
+
+@task
+def curate(trial: TrialRef) -> CuratedRef:
+    """Read the source, drop duplicates, quarantine what is wrong, count everything."""
+    space = workspace.of(trial)
+    counts = data.curate(space)
+    log.info("curate     %s", counts.sentence)
+    show.counts("curation", counts.model_dump(), "What became of every record")
+    return _ref(space, CuratedRef, trial, "curated.parquet", "quarantine.jsonl")
+
+
+@task
+def validate(curated: CuratedRef) -> ValidatedRef:
+    """Hold the contract against the curated rows; a critical expectation that fails stops the run."""
+    space = workspace.of(curated.trial)
+    results = data.validate(space)
+    contract = space.case.contract
+    log.info(
+        "validate   %s %s: %d expectations hold", contract.name, contract.version, sum(item.success for item in results)
+    )
+    columns = ("type", "column", "severity", "success", "unexpected")
+    rows = [{name: str(getattr(item, name)) for name in columns} for item in results]
+    show.table("contract", rows, f"Expectations of {contract.name} {contract.version}")
+    return _ref(space, ValidatedRef, curated.trial, "contract.json")
+
+
+@task
+def partition(validated: ValidatedRef) -> PartitionedRef:
+    """Give every row its partition: by group and near-duplicate cluster, the same one as in earlier trials."""
+    space = workspace.of(validated.trial)
+    parts = data.partition(space, Ledger())
+    sizes = {name: len(getattr(parts, name)) for name in (*workspace.PARTITIONS, "withheld")}
+    log.info("partition  %s", " + ".join(f"{rows} {name}" for name, rows in sizes.items()))
+    show.counts("partitions", sizes, "Rows by partition")
+    return _ref(space, PartitionedRef, validated.trial, "partitions.parquet")
+
+
+@task
+def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
+    """Stop where an evaluation row gives itself away in train; then write the training files."""
+    space = workspace.of(partitioned.trial)
+    report = data.check_leakage(space)
+    found = {f"{name}: {kind}": rows for name, kinds in report.found.items() for kind, rows in kinds.items() if rows}
+    judged = report.validation_rows + report.test_rows
+    log.info(
+        "leakage    %s",
+        f"{sum(found.values())} of {judged} evaluation rows leak, {report.withheld} train rows withheld",
+    )
+    show.counts("leakage", found or {"leaks": 0}, "Evaluation rows that also occur in train, by kind")
+    return _ref(space, LeakFreeRef, partitioned.trial, "leakage.json", "training_files.json")
+
+
+@task
+def estimate(leak_free: LeakFreeRef) -> EstimatedRef:
+    """Say what the run will cost and can show; stop where the budget or a missing approval says so."""
+    space = workspace.of(leak_free.trial)
+    edge = _edge(space)
+    found = money.estimate(space, edge, leak_free.trial.train)
+    log.info("estimate   %s", found.sentence)
+    for warning in found.warnings:
+        log.warning("           %s", warning)
+    show.counts("estimate", found.model_dump(), "Before anything is sent")
+    money.require_budget(space, edge, found, leak_free.trial.approved)
+    data.seal(space, edge.ledger)
+    return _ref(space, EstimatedRef, leak_free.trial, "estimate.json")
+
+
+@task
+def search_prompts(estimated: EstimatedRef) -> SearchedRef:
+    """Try every prompt on every base model on validation rows; the best one is the tune's rival."""
+    space = workspace.of(estimated.trial)
+    with show.progress("prompt search") as advance:
+        found = contest.search(space, _edge(space), advance)
+    best = found.tried[0]
+    log.info("prompts    %d tried, best %s: %s %.3f", len(found.tried), best.candidate.name, found.metric, best.score)
+    show.table("prompt-search", [item.row for item in found.tried], f"Prompts on validation, by {found.metric}")
+    return _ref(space, SearchedRef, estimated.trial, "prompt_search.json")
+
+
+@task
+def submit(searched: SearchedRef) -> SubmittedRef:
+    """Buy the fine-tune once, or find it where an earlier run left it. The provider's and the ledger's retries apply:
+    a Prefect retry here could not know what was paid.
+    """
+    space = workspace.of(searched.trial)
+    if not searched.trial.train:
+        return _ref(space, SubmittedRef, searched.trial)
+    submission = money.submit(space, _edge(space), SystemClock())
+    log.info("submit     job %s %s", submission.job_id, "found, nothing bought" if submission.attached else "bought")
+    return _ref(space, SubmittedRef, searched.trial, "submission.json")
+
+
+@task
+def wait(submitted: SubmittedRef) -> TunedRef:
+    """Wait for the tuned model; loss and accuracy go to MLflow as they come."""
+    space, trial = workspace.of(submitted.trial), submitted.trial
+    if not trial.train:
+        return _ref(space, TunedRef, trial)
+    registry = Registry(trial.use_case)
+    with show.progress("fine-tune") as advance:
+
+        def on_event(event: JobEvent) -> None:
+            log.log(logging.INFO if event.level == "info" else logging.WARNING, "job        %s", event.message)
+            registry.log_events(trial.mlflow_run_id, [event])
+            if "total_steps" in event.metrics:
+                advance(int(event.metrics["step"]), int(event.metrics["total_steps"]))
+
+        tuned = money.wait(space, _edge(space), SystemClock(), on_event)
+    log.info("tuned      %s", tuned.model)
+    return _ref(space, TunedRef, trial, "tuned.json")
+
+
+@task
+def evaluate(tuned: TunedRef) -> EvaluatedRef:
+    """Let every candidate answer the sealed test set."""
+    space, trial = workspace.of(tuned.trial), tuned.trial
+    champion = conclusion.champion(space, Registry(trial.use_case))
+    with show.progress("evaluation") as advance:
+        field = contest.evaluate(space, _edge(space), champion, advance)
+    log.info("evaluate   %d cases each: %s", len(space.partitions.test), ", ".join(item.name for item in field))
+    return _ref(space, EvaluatedRef, trial, "answers.parquet", "candidates.json")
+
+
+@task
+def judge(evaluated: EvaluatedRef) -> JudgedRef:
+    """Compare the candidates case by case and reach a verdict."""
+    space, trial = workspace.of(evaluated.trial), evaluated.trial
+    verdict, comparison = contest.judge(space)
+    for item in comparison.candidates:
+        log.info(
+            "           %-13s %s %.3f (%.3f to %.3f)",
+            item.candidate.name,
+            comparison.metric,
+            *item.metric.model_dump().values(),
+        )
+    log.info("verdict    %s: %s", verdict.decision, verdict.winner.name)
+    show.table("candidates", [item.row for item in comparison.candidates], f"Sealed test set, {comparison.metric}")
+    show.markdown("verdict", verdict.markdown, "The verdict and its reasons")
+    return _ref(space, JudgedRef, trial, "comparison.json", "verdict.json")
+
+
+@task
+def register(judged: JudgedRef) -> VerdictRef:
+    """Write the report, register the winner in MLflow, move the champion alias."""
+    space, trial = workspace.of(judged.trial), judged.trial
+    ledger, registry = Ledger(), Registry(trial.use_case)
+    record = conclusion.report(space, trial, ledger)
+    result = conclusion.register(space, trial, record, registry)
+    registry.close(trial.mlflow_run_id, "FINISHED")
+    ledger.record_run(trial.run, trial.use_case, "finished", {"decision": result.decision, "winner": result.winner})
+    log.info("register   %s", result.model_uri)
+    return result
+
+
+def name_of_flow_run() -> str:
+    """The flow run's name in the UI: the use case, and what is special about this run."""
+    from prefect.runtime import flow_run
+
+    name = Path(str(flow_run.parameters["use_case"])).stem
+    options = TrialOptions.model_validate(flow_run.parameters.get("options") or {}, from_attributes=True)
+    if options.resume:
+        return f"{name}, resumed {options.resume}"
+    return name if options.train else f"{name}, prompts only"
+
+
+def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - Prefect calls by these names
+    """Hook: ledger and MLflow learn that the run stopped, so that `tunegate status` can say how to go on."""
+    ledger = Ledger()
+    for row in ledger.runs():
+        if row.state == "started" and row.detail.get("flow_run_id") == str(flow_run.id):
+            ledger.record_run(row.run, row.use_case, "stopped", {"message": str(state.message or "")[:500]})
+            Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
+
+
+def _edge(space: Workspace) -> Edge:
+    return Edge(connect(space.case.use_case.provider), Ledger())
+
+
+def _ref(space: Workspace, kind: type[Ref], trial: TrialRef, *files: str) -> Ref:
+    manifest = space.folder.manifest()
+    return kind(trial=trial, files={name: manifest[name] for name in files})

@@ -1,0 +1,125 @@
+"""A trial as MLflow runs: one parent run a trial, one nested run a candidate, datasets as inputs, figures, tables."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from data_contracts.records import CandidateScores, JobEvent, as_json
+from data_contracts.trial import TrialRecord
+from tasks.register import figures
+from tasks.register.store import Store
+
+DOCUMENTS = ("comparison", "verdict", "leakage", "counts", "estimate", "prompt_search")
+ANSWERS = ["case", "outcome", "score", "latency_ms", "prompt_tokens", "completion_tokens", "cost"]  # no row text
+POINTS_A_CALL = 1000  # MLflow's limit
+
+
+def open_trial(store: Store, run: str, tags: dict[str, str]) -> str:
+    """Id of the trial's parent run; the same one when the trial is resumed."""
+    known = store.find_run(tunegate__run=run, tunegate__role="trial")
+    if known:
+        store.client.update_run(known, status="RUNNING")
+        return known
+    return store.create_run(run, {"tunegate.run": run, "tunegate.role": "trial", **tags})
+
+
+def log_events(store: Store, run_id: str, events: Iterable[JobEvent]) -> None:
+    """Loss and accuracy of a waiting job, a point a step."""
+    from mlflow.entities import Metric
+
+    points = [
+        Metric(f"job/{name}", value, int(event.created_at * 1000), int(event.metrics.get("step", 0)))
+        for event in events
+        for name, value in event.metrics.items()
+        if name not in {"step", "total_steps"}
+    ]
+    for start in range(0, len(points), POINTS_A_CALL):
+        store.client.log_batch(run_id, metrics=points[start : start + POINTS_A_CALL])
+
+
+def log_trial(store: Store, trial: TrialRecord, run_id: str) -> None:
+    """What the whole trial found: inputs, figures of every candidate, documents, report, verdict."""
+    _log_datasets(store, trial, run_id)
+    metrics = {
+        f"{scores.candidate.name}/{name}": value
+        for scores in trial.comparison.candidates
+        for name, value in metrics_of(scores).items()
+    }
+    tuned = trial.tuned
+    params = {
+        "kind": trial.case.use_case.kind.value,
+        "provider": trial.case.use_case.provider.name,
+        "metric": trial.comparison.metric,
+        "test_sha256": trial.comparison.test_sha256,
+        "tuned_model": tuned.model if tuned else "none",
+        "job": tuned.submission.job_id if tuned else "none",
+        "intent": tuned.submission.intent if tuned else "none",
+    }
+    tags = {
+        "tunegate.verdict": trial.verdict.decision,
+        "tunegate.winner": trial.verdict.winner.name,
+        "mlflow.note.content": trial.verdict.markdown,
+    }
+    store.log(run_id, metrics | {"spent_usd": trial.spent}, params, tags)
+    for name in (*(f"{document}.json" for document in DOCUMENTS), "report.html"):
+        store.client.log_artifact(run_id, str(Path(trial.folder) / name))
+    for name, figure in figures.of_trial(trial).items():
+        store.client.log_figure(run_id, figure, f"figures/{name}.png")
+
+
+def log_candidate(store: Store, trial: TrialRecord, scores: CandidateScores, parent: str) -> str:
+    """The candidate's nested run, with all that is needed to let it answer again; its id."""
+    candidate = scores.candidate
+    tags = {"mlflow.parentRunId": parent, "tunegate.candidate": candidate.name, "tunegate.role": "candidate"}
+    known = store.find_run(mlflow__parentRunId=parent, tunegate__candidate=candidate.name)
+    run_id = known or store.create_run(candidate.name, tags)
+    prompt = candidate.prompt
+    params = {
+        "model": candidate.model,
+        "base_model": candidate.base_model,
+        "prompt": prompt.name,
+        "prompt_digest": prompt.digest,
+        "few_shot": f"{prompt.few_shot.count} {prompt.few_shot.choose}" if prompt.few_shot.count else "none",
+        "temperature": str(prompt.decoding.temperature),
+        "seed": str(prompt.decoding.seed),
+    }
+    store.log(run_id, metrics_of(scores), params, {})
+    store.client.log_dict(run_id, as_json(candidate), "candidate.json")
+    answers = trial.answers.loc[trial.answers["candidate"] == candidate.name, ANSWERS]
+    store.client.log_table(run_id, answers, "answers.json")
+    store.client.set_terminated(run_id)
+    return run_id
+
+
+def metrics_of(scores: CandidateScores) -> dict[str, float]:
+    """A candidate's figures by name; what is unknown is left out."""
+    found = {
+        "metric": scores.metric.value,
+        "metric_low": scores.metric.low,
+        "metric_high": scores.metric.high,
+        "accuracy": scores.accuracy,
+        "macro_f1": scores.macro_f1,
+        "format_adherence": scores.format_adherence,
+        "latency_p50_ms": scores.latency_p50_ms,
+        "latency_p99_ms": scores.latency_p99_ms,
+        "cost_per_request_usd": scores.cost_per_request,
+        "prompt_tokens": scores.prompt_tokens,
+        "completion_tokens": scores.completion_tokens,
+    }
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _log_datasets(store: Store, trial: TrialRecord, run_id: str) -> None:
+    """Train, validation and test as inputs: ids and digests, no texts."""
+    import mlflow
+    import pandas as pd
+    from mlflow.entities import DatasetInput, InputTag
+
+    placed = pd.read_parquet(Path(trial.folder) / "partitions.parquet")
+    source = str(Path(trial.folder) / "curated.parquet")
+    inputs = []
+    for name in ("train", "validation", "test"):
+        rows = placed.loc[placed["partition"] == name, ["id", "partition"]]
+        digest = getattr(trial.counts, name).sha256[:36]
+        dataset = mlflow.data.from_pandas(rows, source=source, name=f"{store.use_case}-{name}", digest=digest)
+        inputs.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", name)]))
+    store.client.log_inputs(run_id, inputs)

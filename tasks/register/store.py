@@ -1,0 +1,59 @@
+"""The MLflow store of one use case: where it is, its experiment, and how figures get into a run."""
+
+import os
+import time
+from functools import cached_property
+from typing import Any
+
+from tasks.home import home
+
+
+class Store:
+    """`MLFLOW_TRACKING_URI` wins; else SQLite under TUNEGATE_HOME.
+
+    MLflow's active run is thread-local, so everything names its run and none is ever made active by surprise.
+    """
+
+    def __init__(self, use_case: str) -> None:
+        for name in ("MLFLOW_LOG_UV_FILES", "MLFLOW_UV_AUTO_DETECT", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"):
+            os.environ.setdefault(name, "false")
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+
+        self.use_case = use_case
+        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+        mlflow.set_tracking_uri(self.uri)
+        self.client: Any = mlflow.MlflowClient(self.uri)
+
+    @cached_property
+    def experiment_id(self) -> str:
+        """One experiment a use case, made at the first trial."""
+        known = self.client.get_experiment_by_name(self.use_case)
+        if known:
+            return str(known.experiment_id)
+        # With its own location, artifacts are readable through a server and straight from the database alike.
+        local = self.uri.startswith("sqlite:")
+        location = (home() / "mlartifacts" / self.use_case).as_uri() if local else None
+        return str(self.client.create_experiment(self.use_case, artifact_location=location))
+
+    def find_run(self, **tags: str) -> str | None:
+        """Id of the newest run with these tags; dots in a tag's name are written as two underscores."""
+        wanted = " and ".join(f"tags.`{name.replace('__', '.')}` = '{value}'" for name, value in tags.items())
+        found = self.client.search_runs([self.experiment_id], filter_string=wanted, max_results=1)
+        return str(found[0].info.run_id) if found else None
+
+    def create_run(self, name: str, tags: dict[str, str]) -> str:
+        """Id of a new run."""
+        return str(self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id)
+
+    def log(self, run_id: str, metrics: dict[str, float], params: dict[str, str], tags: dict[str, str]) -> None:
+        """Figures and texts of a run in one call."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(name, value, now, 0) for name, value in metrics.items()],
+            params=[Param(name, value) for name, value in params.items()],
+            tags=[RunTag(name, value) for name, value in tags.items()],
+        )

@@ -1,0 +1,91 @@
+"""The last steps: the report, the registry, and what the run answers to whoever started it."""
+
+import json
+
+from data_contracts.candidate import Candidate
+from data_contracts.records import (
+    Comparison,
+    Counts,
+    Estimate,
+    FineTuned,
+    LeakageReport,
+    PromptSearch,
+    Registration,
+    Verdict,
+    VerdictRef,
+)
+from data_contracts.trial import TrialRecord, TrialRef
+from tasks.ledger import Ledger
+from tasks.register.mlflow_registry import Registry
+from tasks.workspace import Workspace
+
+
+def champion(space: Workspace, registry: Registry) -> Candidate | None:
+    """The champion as the trial found it at its start: one that moves meanwhile does not change the question."""
+    if not space.folder.has("champion.json"):
+        found = registry.champion()
+        space.folder.write_json("champion.json", {"champion": found.model_dump() if found else None})
+    plain = json.loads(space.folder.read_bytes("champion.json"))["champion"]
+    return Candidate.model_validate(plain) if plain else None
+
+
+def report(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
+    """Write report.html; the record that registry and report share."""
+    from tasks.register.report import render
+
+    record = _record(space, trial, ledger)
+    if not space.folder.has("report.html"):
+        space.folder.write_bytes("report.html", render(record).encode())
+    return record
+
+
+def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: Registry) -> VerdictRef:
+    """Register winner and challenger, move the aliases, and say where everything is."""
+    if not space.folder.has("registration.json"):
+        space.folder.write_json("registration.json", registry.register(record, trial.mlflow_run_id))
+    registration = space.folder.read_json("registration.json", Registration)
+    verdict = record.verdict
+    return VerdictRef(
+        run=trial.run,
+        use_case=trial.use_case,
+        decision=verdict.decision,
+        winner=verdict.winner.name,
+        winner_model=verdict.winner.model,
+        reasons=verdict.reasons,
+        run_folder=trial.folder,
+        report=str(space.folder.file("report.html")),
+        mlflow_run_id=trial.mlflow_run_id,
+        model_uri=registration.model_uri,
+        spent=record.spent,
+        attached=record.tuned.submission.attached if record.tuned else False,
+    )
+
+
+def _record(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
+    folder = space.folder
+    test = space.partitions.test
+    return TrialRecord(
+        run=trial.run,
+        started=trial.started,
+        case=space.case,
+        labels=space.labels,
+        counts=folder.read_json("counts.json", Counts),
+        leakage=folder.read_json("leakage.json", LeakageReport),
+        search=folder.read_json("prompt_search.json", PromptSearch),
+        estimate=folder.read_json("estimate.json", Estimate),
+        tuned=folder.read_json("tuned.json", FineTuned) if folder.has("tuned.json") else None,
+        comparison=folder.read_json("comparison.json", Comparison),
+        verdict=folder.read_json("verdict.json", Verdict),
+        answers=folder.read_frame("answers.parquet"),
+        inputs=dict(zip(test["id"], test["input"], strict=True)),
+        spent=ledger.spent_in_run(trial.run),
+        folder=trial.folder,
+        train_examples=_train_examples(space),
+    )
+
+
+def _train_examples(space: Workspace) -> str:
+    """The rows that few-shot examples come from, in a file of their own."""
+    if not space.folder.has("examples.parquet"):
+        space.folder.write_frame("examples.parquet", space.partitions.train[["id", "input", "messages", "output"]])
+    return str(space.folder.file("examples.parquet"))

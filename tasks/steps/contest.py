@@ -1,0 +1,135 @@
+"""Who may answer, what they answered, and who won."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from data_contracts.candidate import Candidate
+from data_contracts.records import Comparison, Counts, FineTuned, PromptSearch, Verdict
+from tasks.decide.economics import payback
+from tasks.decide.verdict import Standing, decide
+from tasks.evaluate.compare import ComparisonPolicy, compare
+from tasks.evaluate.questions import Panel, build, costs, tabulate
+from tasks.evaluate.score import score
+from tasks.evaluate.search import rank
+from tasks.providers.protocol import Provider
+from tasks.workspace import Edge, Workspace
+
+Progress = Callable[[int, int], None]
+
+
+def variants(space: Workspace) -> list[Candidate]:
+    """Every prompt on every base model. The minimal prompt is the tune's, and takes part like any other."""
+    return [
+        Candidate(name=f"{model}/{name}", kind="prompt", model=model, base_model=model, prompt=prompt)
+        for model in space.case.use_case.prompts.base_models
+        for name, prompt in space.prompts.items()
+    ]
+
+
+def search_panel(space: Workspace, provider: Provider) -> Panel:
+    """The variants on validation rows, at most `prompts.search_rows` of them: the same ones for each."""
+    rows = space.partitions.validation
+    rows = rows.sort_values("words").head(space.case.use_case.prompts.search_rows)  # by hash: no order of the source
+    return _panel(space, provider, variants(space), rows)
+
+
+def search(space: Workspace, edge: Edge, progress: Progress) -> PromptSearch:
+    """The best prompt, by the deciding metric on validation. The test set stays closed."""
+    if not space.folder.has("prompt_search.json"):
+        panel = search_panel(space, edge.provider)
+        answers = _ask(space, edge, panel, progress)
+        space.folder.write_frame("validation_answers.parquet", answers)
+        ranked = rank(answers, panel.candidates, space.case.use_case.metric, space.case.use_case.kind)
+        space.folder.write_json("prompt_search.json", ranked)
+    return space.folder.read_json("prompt_search.json", PromptSearch)
+
+
+def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
+    """Champion, best prompt, tune with the minimal and with the full prompt; each contestant once."""
+    best = space.folder.read_json("prompt_search.json", PromptSearch).best
+    field = [champion.model_copy(update={"name": "champion"})] if champion else []
+    field.append(best.model_copy(update={"name": "best-prompt"}))
+    if space.folder.has("tuned.json"):
+        tuned = space.folder.read_json("tuned.json", FineTuned)
+        minimal = space.prompts[space.case.use_case.prompts.minimal]
+        field += [
+            Candidate(name=name, kind="tune", model=tuned.model, base_model=tuned.base_model, prompt=prompt)
+            for name, prompt in (("tune-minimal", minimal), ("tune-full", best.prompt))
+        ]
+    first = {candidate.digest: candidate for candidate in reversed(field)}
+    return [candidate for candidate in field if first[candidate.digest] is candidate]
+
+
+def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress: Progress) -> Sequence[Candidate]:
+    """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer."""
+    if not space.folder.has("candidates.json"):
+        field = candidates(space, champion)
+        names = [candidate.name for candidate in field]
+        edge.ledger.record_opening(space.case.use_case.name, _sealed(space), space.folder.run, names)
+        answers = _ask(space, edge, _panel(space, edge.provider, field, space.partitions.test), progress)
+        space.folder.write_frame("answers.parquet", answers)
+        space.folder.write_json("candidates.json", {"candidates": [item.model_dump() for item in field]})
+    return _field(space)
+
+
+def judge(space: Workspace) -> tuple[Verdict, Comparison]:
+    """Compare, decide, and keep both."""
+    if not space.folder.has("verdict.json"):
+        case = space.case.use_case
+        field = _field(space)
+        policy = ComparisonPolicy(
+            metric=case.metric,
+            kind=case.kind,
+            reference="champion" if field[0].name == "champion" else "best-prompt",
+            test_sha256=_sealed(space),
+            alpha=case.gates.alpha,
+            slices={row.id: json.loads(row.slices) for row in space.partitions.test.itertuples()},
+        )
+        comparison = compare(space.folder.read_frame("answers.parquet"), field, policy)
+        space.folder.write_json("comparison.json", comparison)
+        space.folder.write_json("verdict.json", _decide(space, comparison))
+    return space.folder.read_json("verdict.json", Verdict), space.folder.read_json("comparison.json", Comparison)
+
+
+def _decide(space: Workspace, comparison: Comparison) -> Verdict:
+    case = space.case.use_case
+    scores = {item.candidate.name: item for item in comparison.candidates}
+    prompt = scores.get("best-prompt") or scores["champion"]
+    tuned = space.folder.read_json("tuned.json", FineTuned) if space.folder.has("tuned.json") else None
+    worth = {
+        name: payback(item, prompt, tuned.training_cost if tuned else None, case.economics)
+        for name, item in scores.items()
+        if item.candidate.kind == "tune"
+    }
+    champion = scores["champion"].candidate if "champion" in scores else None
+    return decide(comparison, Standing(champion, prompt.candidate, worth), case.gates)
+
+
+def _field(space: Workspace) -> list[Candidate]:
+    plain = json.loads(space.folder.read_bytes("candidates.json"))
+    return [Candidate.model_validate(item) for item in plain["candidates"]]
+
+
+def _sealed(space: Workspace) -> str:
+    """Hash of the test set. Hashing opens nothing."""
+    test = space.folder.read_json("counts.json", Counts).test
+    assert test is not None  # noqa: S101 - the leakage step wrote it
+    return test.sha256
+
+
+def _panel(space: Workspace, provider: Provider, field: Sequence[Candidate], rows: pd.DataFrame) -> Panel:
+    identity = f"{provider.name} {provider.base_url} {provider.account}"
+    return Panel(field, rows, space.renderer, space.few_shots, identity)
+
+
+def _ask(space: Workspace, edge: Edge, panel: Panel, progress: Progress) -> pd.DataFrame:
+    """Scored answers; what they cost is on record."""
+    from tasks.evaluate.answer import answer_all
+
+    answers = answer_all(build(panel), edge.provider.answer_endpoint(), edge.ledger, progress)
+    prices = {item.name: edge.provider.price(item.model, item.kind == "tune") for item in panel.candidates}
+    frame = score(tabulate(panel, answers, prices), space.case.use_case.kind, space.case.contract)
+    edge.ledger.record_spends(space.case.use_case.name, space.folder.run, "answers", costs(frame))
+    return frame

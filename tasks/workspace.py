@@ -1,0 +1,120 @@
+"""A run as a stage finds it again, in whatever process: its folder, its use case as it was at the start, its rows."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from secrets import token_hex
+
+import pandas as pd
+
+from data_contracts.candidate import Prompt
+from data_contracts.load import load, load_prompts
+from data_contracts.records import Partitions
+from data_contracts.trial import TrialOptions, TrialRef
+from data_contracts.use_case import ResolvedUseCase, TaskKind
+from tasks.errors import ConfigurationError
+from tasks.home import run_path
+from tasks.ledger import Ledger
+from tasks.prompting.few_shot import FewShots
+from tasks.prompting.prompt import Renderer
+from tasks.providers.protocol import Provider
+from tasks.run_folder import RunFolder
+
+STAMP = "%Y%m%d-%H%M%S"
+PARTITIONS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """What a run touches outside its folder."""
+
+    provider: Provider
+    ledger: Ledger
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One run's folder and what is read from it."""
+
+    folder: RunFolder
+
+    @cached_property
+    def case(self) -> ResolvedUseCase:
+        """The use case as it was when the run started."""
+        return self.folder.read_json("use_case.json", ResolvedUseCase)
+
+    @cached_property
+    def options(self) -> TrialOptions:
+        """What the run was started with."""
+        return self.folder.read_json("options.json", TrialOptions)
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """The prompts as they were when the run started."""
+        plain = json.loads(self.folder.read_bytes("prompts.json"))
+        return {name: Prompt.model_validate(prompt) for name, prompt in plain.items()}
+
+    @cached_property
+    def partitions(self) -> Partitions:
+        """The curated rows by partition."""
+        rows = self.folder.read_frame("curated.parquet")
+        placed = rows.merge(self.folder.read_frame("partitions.parquet"), on="id", validate="one_to_one")
+        parts = {name: placed.loc[placed["partition"] == name, list(rows.columns)] for name in PARTITIONS}
+        withheld = placed.loc[placed["partition"] == "withheld", [*rows.columns, "reason"]]
+        return Partitions(**{name: part.reset_index(drop=True) for name, part in parts.items()}, withheld=withheld)
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Classification: the contract's labels, or those that train holds. Otherwise none."""
+        if self.case.use_case.kind is not TaskKind.CLASSIFICATION:
+            return []
+        return list(self.case.contract.labels) or sorted(self.partitions.train["output"].unique())
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """The one renderer of this use case."""
+        return Renderer(self.case.use_case.kind, self.case.contract, self.labels)
+
+    @cached_property
+    def few_shots(self) -> FewShots:
+        """Examples for prompts, from train only."""
+        return FewShots(self.partitions.train)
+
+    def save_partitions(self, partitions: Partitions) -> None:
+        """Write which row lies where; rows themselves stay in curated.parquet."""
+        placed = [getattr(partitions, name)[["id"]].assign(partition=name, reason="") for name in PARTITIONS] + [
+            partitions.withheld[["id", "reason"]].assign(partition="withheld")
+        ]
+        self.folder.write_frame("partitions.parquet", pd.concat(placed, ignore_index=True))
+        self.__dict__.pop("partitions", None)
+
+
+def start(use_case: str, options: TrialOptions) -> Workspace:
+    """A new run's folder, with the use case and its prompts as they are now."""
+    case = load(use_case, options.settings)
+    stamp = datetime.now(UTC).strftime(STAMP)
+    folder = RunFolder(run_path(f"{stamp}-{case.use_case.name}-{token_hex(2)}"))
+    folder.write_json("use_case.json", case)
+    folder.write_json("options.json", options)
+    folder.write_json("prompts.json", {name: prompt.model_dump() for name, prompt in load_prompts(case).items()})
+    return Workspace(folder)
+
+
+def reopen(run: str) -> Workspace:
+    """The workspace of a run that was started before."""
+    path = run_path(run)
+    if not (path / "manifest.json").is_file():
+        raise ConfigurationError(run, f"no such run under {path.parent}", "`tunegate status` lists the runs.")
+    return Workspace(RunFolder(path))
+
+
+def started(run: str) -> str:
+    """When a run began, ISO 8601 in UTC, as its name says."""
+    return datetime.strptime(run[:15], STAMP).replace(tzinfo=UTC).isoformat()
+
+
+def of(trial: TrialRef) -> Workspace:
+    """The workspace of a trial in progress."""
+    return Workspace(RunFolder(Path(trial.folder)))

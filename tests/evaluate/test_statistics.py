@@ -1,0 +1,162 @@
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score
+
+from tasks.evaluate.measure import MacroF1, MeanScore, overall
+from tasks.evaluate.statistics import (
+    bootstrap,
+    cases_needed,
+    holm,
+    interval,
+    mcnemar,
+    mean_square,
+    p_value,
+    share_interval,
+)
+
+
+def macro(expected, given, labels):
+    return MacroF1(np.array(expected), np.atleast_2d(given), labels)
+
+
+def test_macro_f1_is_that_of_scikit_learn_over_the_expected_labels():
+    draw = np.random.default_rng(1)
+    expected, given = draw.integers(9, size=400), draw.integers(10, size=400)  # 9: no expected label
+    given = np.where(draw.random(400) < 0.6, expected, given)
+    right = f1_score(expected, given, labels=range(9), average="macro")
+    assert overall(macro(expected, given, 9))[0] == pytest.approx(right, abs=1e-12)
+
+
+def test_a_resample_is_scored_as_if_it_were_the_test_set():
+    draw = np.random.default_rng(2)
+    expected, given = draw.integers(4, size=30), draw.integers(4, size=30)
+    rows = draw.integers(30, size=(5, 30))
+    for row, figure in zip(rows, macro(expected, given, 4)(rows)[0], strict=True):
+        present = np.unique(expected[row])
+        assert figure == pytest.approx(f1_score(expected[row], given[row], labels=present, average="macro"))
+
+
+def test_resampling_repeats_itself_with_a_seed_and_draws_the_same_cases_for_all():
+    scores = np.random.default_rng(3).random((1, 50))
+    twice = MeanScore(np.concatenate([scores, scores + 1]))
+    first = bootstrap(twice, seed=5)
+    assert np.array_equal(first, bootstrap(twice, seed=5))
+    assert not np.array_equal(first, bootstrap(twice, seed=6))
+    assert np.allclose(first[1] - first[0], 1)
+
+
+def test_the_bootstrap_has_the_width_of_the_normal_approximation():
+    scores = np.random.default_rng(4).normal(0.5, 0.1, size=(1, 400))
+    found = interval(float(scores.mean()), bootstrap(MeanScore(scores), seed=1)[0])
+    assert found.high - found.low == pytest.approx(2 * 1.96 * scores.std() / 20, rel=0.1)
+
+
+def test_the_paired_interval_covers_the_true_difference_about_95_times_in_100():
+    draw = np.random.default_rng(8)
+    covered = 0
+    for trial in range(300):
+        reference = draw.random(200) < 0.7
+        challenger = np.where(draw.random(200) < 0.2, draw.random(200) < 0.9, reference)  # true difference: 0.04
+        figures = bootstrap(MeanScore(np.stack([challenger, reference]).astype(float)), seed=trial)
+        found = interval(0, figures[0] - figures[1])
+        covered += found.low <= 0.04 <= found.high
+    assert 0.91 <= covered / 300 <= 0.985
+
+
+def test_a_share_has_wilsons_interval():
+    # Newcombe (1998), Statistics in Medicine 17, table I: 81 of 263, and 0 of 20
+    found = share_interval(81, 263)
+    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
+    none = share_interval(0, 20)
+    assert (round(none.low, 4), round(none.high, 4)) == (0.0, 0.1611)
+
+
+def test_exact_mcnemar_is_the_binomial_test_of_the_discordant_cases():
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(6, 0) == pytest.approx(2 * 0.5**6)
+    assert mcnemar(5, 0) > 0.05  # six one-sided flips is the least that can be significant
+    assert mcnemar(30, 12) == pytest.approx(binomtest(12, 42).pvalue)
+
+
+def test_right_or_wrong_is_tested_by_mcnemar_whichever_way_round():
+    scores = MeanScore(np.array([[1.0] * 9 + [0.0] * 3, [0.0] * 8 + [1.0] * 4]))
+    assert p_value(scores, 0, 1, seed=1) == pytest.approx(mcnemar(8, 3))
+    assert p_value(scores, 1, 0, seed=1) == pytest.approx(mcnemar(3, 8))
+
+
+def test_graded_scores_are_tested_by_all_flips_of_sign_where_there_are_few():
+    scores = MeanScore(np.array([[0.9, 0.8, 0.7, 0.6, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5, 0.4, 0.5]]))
+    assert p_value(scores, 0, 1, seed=1) == pytest.approx(2 / 2**5)  # the tie is left out
+
+
+def test_equal_answers_have_p_one():
+    graded = MeanScore(np.array([[0.2, 0.4], [0.2, 0.4]]))
+    labels = macro([0, 1], [[0, 0], [0, 0]], 2)
+    assert p_value(graded, 0, 1, seed=1) == p_value(labels, 0, 1, seed=1) == 1.0
+
+
+def test_one_differing_case_proves_nothing():
+    graded = MeanScore(np.array([[0.2, 0.4], [0.9, 0.4]]))
+    labels = macro([0, 1], [[0, 0], [0, 1]], 2)
+    assert p_value(graded, 0, 1, seed=1) == p_value(labels, 0, 1, seed=1) == 1.0
+
+
+def test_macro_f1_is_tested_by_all_swaps_of_answers_where_there_are_few():
+    expected = [0, 0, 0, 1, 1, 1]
+    measured = macro(expected, [[0, 0, 0, 1, 1, 1], [1, 1, 0, 1, 0, 0]], 2)
+    swaps = []
+    for mask in range(16):  # four cases answered differently
+        one, other = measured.given.copy()
+        for bit, case in enumerate([0, 1, 4, 5]):
+            if mask >> bit & 1:
+                one[case], other[case] = other[case], one[case]
+        swaps.append(f1_score(expected, one, average="macro") - f1_score(expected, other, average="macro"))
+    extreme = np.mean(np.abs(swaps) >= max(swaps) - 1e-12)
+    assert p_value(measured, 0, 1, seed=1) == pytest.approx(extreme)
+
+
+@pytest.mark.parametrize("kind", ["graded", "labels"])
+def test_equal_candidates_are_told_apart_about_as_often_as_the_level_says(kind):
+    draw = np.random.default_rng(9)
+    found = []
+    for trial in range(60):
+        expected = draw.integers(3, size=12)
+        given = np.where(draw.random((2, 12)) < 0.5, expected, draw.integers(3, size=(2, 12)))
+        graded = MeanScore(draw.random((2, 12)))
+        found.append(p_value(graded if kind == "graded" else macro(expected, given, 3), 0, 1, trial) < 0.2)
+    assert np.mean(found) <= 0.2 + 3 * np.sqrt(0.2 * 0.8 / 60)
+
+
+def test_holm_multiplies_the_smallest_p_by_the_number_of_tests_and_keeps_the_order():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
+
+
+@pytest.mark.parametrize(
+    ("difference", "discordant", "cases"), [(0.05, 0.20, 626), (0.10, 0.20, 155), (-0.05, 0.2, 626)]
+)
+def test_cases_needed_for_right_or_wrong_are_those_of_connor(difference, discordant, cases):
+    assert cases_needed(difference, discordant, alpha=0.05) == cases
+
+
+def test_so_many_cases_show_the_difference_with_the_stated_power():
+    draw = np.random.default_rng(11)
+    cases = cases_needed(0.1, 0.3, alpha=0.05)  # 20 % wins, 10 % losses
+    outcomes = draw.multinomial(cases, [0.2, 0.1, 0.7], size=2_000)
+    shown = [mcnemar(int(wins), int(losses)) < 0.05 for wins, losses, _ in outcomes]
+    assert 0.75 <= np.mean(shown) <= 0.83  # the exact test is a little stricter than the approximation
+
+
+def test_no_difference_needs_no_number_of_cases():
+    assert cases_needed(0.0, 0.2, alpha=0.05) is None
+
+
+def test_the_spread_of_macro_f1_agrees_with_accuracy_where_both_mean_the_same():
+    draw = np.random.default_rng(12)
+    expected = np.repeat([0, 1], 300)
+    given = np.where(draw.random((2, 600)) < [[0.9], [0.8]], expected, 1 - expected)
+    labels = macro(expected, given, 2)
+    right = MeanScore(labels.per_case)
+    squares = [mean_square(measured, bootstrap(measured, 1), 0, 1) for measured in (labels, right)]
+    assert squares[0] == pytest.approx(squares[1], rel=0.15)
