@@ -107,8 +107,9 @@ def _override(plain: dict[str, Any], dotted: str, value: Any) -> None:  # noqa: 
 def _check_kind(use_case: UseCase, contract: Contract, path: Path) -> None:
     if use_case.kind.value == "extraction" and contract.output_schema is None:
         raise ConfigurationError(str(path), "extraction needs `output_schema`", "Add the answer's JSON Schema.")
-    mapped = [contract.mapping.messages, contract.mapping.input, contract.mapping.output, contract.mapping.group]
-    missing = [name for name in [*mapped, *contract.mapping.slices] if name and name not in contract.columns]
+    mapping = contract.mapping
+    mapped = [mapping.id, mapping.messages, mapping.input, mapping.output, mapping.group, mapping.created_at]
+    missing = [name for name in [*mapped, *mapping.slices] if name and name not in contract.columns]
     if missing:
         raise ConfigurationError(
             str(path), f"mapping names columns that `columns` lacks: {', '.join(missing)}", "Declare them."

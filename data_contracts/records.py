@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_contracts.candidate import Candidate
 
 EXAMPLE_COLUMNS = (
-    "id",  # the source's id, or a hash of file and line
+    "id",  # the source's id, or a hash of the content
     "input",  # text that is compared, searched and shown: all user turns, newline between
     "messages",  # JSON list of chat messages before the answer, system messages of the source included
     "output",  # expected answer: label, canonical JSON (sorted keys) or text
     "group",  # rows of one group share a partition; the row's own id where the source has none
-    "created_at",  # ISO 8601 with offset, or ""
+    "created_at",  # ISO 8601 in UTC, or ""
     "given_partition",  # train, validation, test or ""
     "slices",  # JSON object of the declared slice columns
     "words",  # hash of the normalised words of `input`: same for copies that differ in case, space, punctuation
@@ -133,6 +133,14 @@ class Counts(Document):
     withheld: int = 0
     withheld_reasons: dict[str, int] = Field(default_factory=dict)
 
+    @property
+    def sentence(self) -> str:
+        """What became of every record."""
+        return (
+            f"{self.records_in} records = {self.curated} curated + {self.duplicates} duplicates "
+            f"+ {self.quarantined} quarantined + {self.excluded} excluded"
+        )
+
 
 class LeakPair(Document):
     """An evaluation row and the train row that gives it away; ids only."""
@@ -180,6 +188,17 @@ class PromptScore(Document):
     cost_per_request: float | None
     warnings: list[str] = Field(default_factory=list)
 
+    @property
+    def row(self) -> dict[str, str]:
+        """A table's row."""
+        return {
+            "prompt": self.candidate.name,
+            "score": f"{self.score:.3f}",
+            "format": f"{self.format_adherence:.3f}",
+            "prompt tokens": f"{self.prompt_tokens:.0f}",
+            "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
+        }
+
 
 class PromptSearch(Document):
     """prompt_search.json: every variant tried, best first."""
@@ -222,6 +241,15 @@ class Estimate(Document):
     detectable_difference: float = Field(description="Smallest difference that this test set shows with power 0.8")
     already_paid: bool = Field(False, description="The ledger holds this very job: it is attached to, not bought")
     warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def sentence(self) -> str:
+        """The cost, and what the test set can show."""
+        training = "paid already" if self.already_paid else usd(self.training_cost)
+        return (
+            f"{usd(self.total_cost)} (training {training}, {self.answers} answers {usd(self.answer_cost)}); "
+            f"this test set shows differences of {100 * self.detectable_difference:.1f} points or more"
+        )
 
 
 @dataclass(frozen=True)
@@ -329,6 +357,20 @@ class CandidateScores(Document):
     cost_per_request: float | None
     by_slice: dict[str, dict[str, float]] = Field(default_factory=dict, description="slice -> value -> metric")
 
+    @property
+    def row(self) -> dict[str, str]:
+        """A table's row."""
+        return {
+            "candidate": self.candidate.name,
+            "model": self.candidate.model,
+            "metric": f"{self.metric.value:.3f}",
+            "95 % interval": f"{self.metric.low:.3f} to {self.metric.high:.3f}",
+            "format": f"{self.format_adherence:.3f}",
+            "p50 ms": f"{self.latency_p50_ms:.0f}",
+            "p99 ms": f"{self.latency_p99_ms:.0f}",
+            "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
+        }
+
 
 class PairedTest(Document):
     """A candidate against a reference on the same cases."""
@@ -391,6 +433,12 @@ class Verdict(Document):
     payback: Payback | None = None
     first_champion: bool = Field(False, description="There was no champion: the best prompt became it first")
 
+    @property
+    def markdown(self) -> str:
+        """The verdict as a page."""
+        reasons = "\n".join(f"- {reason}" for reason in self.reasons)
+        return f"# {self.decision}\n\nChampion: **{self.winner.name}**, `{self.winner.model}`\n\n{reasons}\n"
+
 
 class Registration(Document):
     """Where the winner stands in MLflow."""
@@ -418,6 +466,13 @@ class VerdictRef(Document):
     model_uri: str
     spent: float
     attached: bool
+
+
+def usd(amount: float | None) -> str:
+    """An amount of USD with the digits that matter; None is unknown."""
+    if amount is None:
+        return "unknown"
+    return f"${amount:,.2f}" if amount == 0 or abs(amount) >= 0.1 else f"${amount:.4f}"
 
 
 def as_json(model: BaseModel) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Exit codes: 2 wrong usage or configuration, 3 the data stopped the run, 4 budget
 5 the provider refused for good, 75 stopped part-way and resumable once the cause is mended.
 """
 
+import math
 from typing import ClassVar
 
 
@@ -55,8 +56,8 @@ class LeakageError(TunegateError):
     def __str__(self) -> str:
         return (
             f"{self.shared} {self.partition} rows also occur in train; nothing was uploaded. "
-            f"The pairs are in {self.report}. Set `split.group_by` to the column these rows share, drop the "
-            "duplicates in curation, or set `leakage.on_leak: withhold` to keep the train side out."
+            f"The pairs are in {self.report}. Set `mapping.group` in the contract to the column these rows "
+            "share, drop the duplicates, or set `leakage.on_leak: withhold` to keep the train side out."
         )
 
 
@@ -74,7 +75,7 @@ class BudgetError(TunegateError):
 
 
 class ApprovalRequiredError(TunegateError):
-    """Spending needs a person's yes that this run does not carry."""
+    """Spending needs a person's yes that this run does not carry. An `amount` of NaN is an unknown one."""
 
     exit_code = 4
 
@@ -83,8 +84,9 @@ class ApprovalRequiredError(TunegateError):
         self.run, self.amount, self.threshold = run, amount, threshold
 
     def __str__(self) -> str:
+        amount = "an unknown amount of" if math.isnan(self.amount) else f"about {self.amount:.2f}"
         return (
-            f"Run {self.run} would spend about {self.amount:.2f} USD, above the {self.threshold:.2f} USD that needs "
+            f"Run {self.run} would spend {amount} USD; more than {self.threshold:.2f} USD needs "
             "an approval; nothing was spent. Look at `tunegate estimate`, then run again with --yes."
         )
 

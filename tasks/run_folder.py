@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from tasks.errors import FormatVersionError, TunegateError
+from tasks.storage import replace_file
 
 FORMAT = 1
 Model = TypeVar("Model", bound=BaseModel)
@@ -61,7 +61,7 @@ class RunFolder:
     def write_bytes(self, name: str, content: bytes) -> str:
         """Write a file and its manifest line; the sha256."""
         digest = hashlib.sha256(content).hexdigest()
-        _replace(self.file(name), content)
+        replace_file(self.file(name), content)
         self._record(name, digest)
         return digest
 
@@ -119,15 +119,6 @@ class RunFolder:
 
     def _record(self, name: str, digest: str) -> None:
         files = {**self.manifest(), name: digest}
-        _replace(self.file("manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+        replace_file(
+            self.file("manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n"
+        )

@@ -22,6 +22,7 @@ from tasks.prompting.prompt import Renderer
 from tasks.providers.protocol import Provider
 from tasks.run_folder import RunFolder
 
+KEY = ["id", "given_partition"]  # given train and test files may hold the same row: the leakage check's business
 STAMP = "%Y%m%d-%H%M%S"
 PARTITIONS = ("train", "validation", "test")
 
@@ -58,12 +59,22 @@ class Workspace:
 
     @cached_property
     def partitions(self) -> Partitions:
-        """The curated rows by partition."""
+        """The curated rows by partition, behind the leakage gate."""
+        return self.placed("partitions.parquet")
+
+    def placed(self, name: str) -> Partitions:
+        """The curated rows as a file of places (KEY, partition, reason) spreads them."""
         rows = self.folder.read_frame("curated.parquet")
-        placed = rows.merge(self.folder.read_frame("partitions.parquet"), on="id", validate="one_to_one")
-        parts = {name: placed.loc[placed["partition"] == name, list(rows.columns)] for name in PARTITIONS}
-        withheld = placed.loc[placed["partition"] == "withheld", [*rows.columns, "reason"]]
-        return Partitions(**{name: part.reset_index(drop=True) for name, part in parts.items()}, withheld=withheld)
+        found = rows.merge(self.folder.read_frame(name), on=KEY, validate="one_to_one")
+        parts = {part: found.loc[found["partition"] == part, list(rows.columns)] for part in PARTITIONS}
+        withheld = found.loc[found["partition"] == "withheld", [*rows.columns, "reason"]]
+        return Partitions(**{part: rows.reset_index(drop=True) for part, rows in parts.items()}, withheld=withheld)
+
+    def place(self, name: str, partitions: Partitions) -> None:
+        """Write which row lies where; the rows themselves stay in curated.parquet."""
+        kept = [getattr(partitions, part)[KEY].assign(partition=part, reason="") for part in PARTITIONS]
+        withheld = partitions.withheld[[*KEY, "reason"]].assign(partition="withheld")
+        self.folder.write_frame(name, pd.concat([*kept, withheld], ignore_index=True))
 
     @cached_property
     def labels(self) -> list[str]:
@@ -81,14 +92,6 @@ class Workspace:
     def few_shots(self) -> FewShots:
         """Examples for prompts, from train only."""
         return FewShots(self.partitions.train)
-
-    def save_partitions(self, partitions: Partitions) -> None:
-        """Write which row lies where; rows themselves stay in curated.parquet."""
-        placed = [getattr(partitions, name)[["id"]].assign(partition=name, reason="") for name in PARTITIONS] + [
-            partitions.withheld[["id", "reason"]].assign(partition="withheld")
-        ]
-        self.folder.write_frame("partitions.parquet", pd.concat(placed, ignore_index=True))
-        self.__dict__.pop("partitions", None)
 
 
 def start(use_case: str, options: TrialOptions) -> Workspace:

@@ -104,7 +104,7 @@ def _decide(space: Workspace, comparison: Comparison) -> Verdict:
         if item.candidate.kind == "tune"
     }
     champion = scores["champion"].candidate if "champion" in scores else None
-    return decide(comparison, Standing(champion, prompt.candidate, worth), case.gates)
+    return decide(comparison, Standing(champion, prompt.candidate, worth, case.economics.horizon_months), case.gates)
 
 
 def _field(space: Workspace) -> list[Candidate]:

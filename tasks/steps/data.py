@@ -59,13 +59,13 @@ def validate(space: Workspace) -> list[ExpectationResult]:
 
 def partition(space: Workspace, ledger: Ledger) -> Partitions:
     """Give every row its partition: by group and near-duplicate cluster, the same one as in earlier trials."""
-    if not space.folder.has("partitions.parquet"):
+    if not space.folder.has("split.parquet"):
         from tasks.partition.split import split
 
         case = space.case.use_case
         rows = space.folder.read_frame("curated.parquet")
-        space.save_partitions(split(rows, case.split, case.leakage, ledger.history(case.name)))
-    return space.partitions
+        space.place("split.parquet", split(rows, case.split, case.leakage, ledger.history(case.name)))
+    return space.placed("split.parquet")
 
 
 def check_leakage(space: Workspace) -> LeakageReport:
@@ -73,13 +73,13 @@ def check_leakage(space: Workspace) -> LeakageReport:
     if not space.folder.has("training_files.json"):
         from tasks.partition import leakage
 
-        policy = space.case.use_case.leakage
-        found = leakage.find(space.partitions, policy)
+        policy, parts = space.case.use_case.leakage, space.placed("split.parquet")
+        found = leakage.find(parts, policy)
         _keep_leaks(space, *found)
-        _check_prompts(space)
-        clean = leakage.check(space.partitions, found, policy, str(space.folder.file("leakage_pairs.parquet")))
-        space.save_partitions(clean.partitions)
+        _check_prompts(space, parts)
+        clean = leakage.check(parts, found, policy, str(space.folder.file("leakage_pairs.parquet")))
         _keep_leaks(space, clean.report, list(clean.pairs))
+        space.place("partitions.parquet", clean.partitions)
         space.folder.write_json("counts.json", _with_partitions(space, clean.partitions))
         files = [_training_file(space, clean, "train"), _training_file(space, clean, "validation")]
         space.folder.write_json("training_files.json", {"files": [asdict(file) for file in files if file]})
@@ -145,11 +145,11 @@ def _keep_leaks(space: Workspace, report: LeakageReport, pairs: list[LeakPair]) 
     space.folder.write_json("leakage.json", report)
 
 
-def _check_prompts(space: Workspace) -> None:
+def _check_prompts(space: Workspace, partitions: Partitions) -> None:
     from tasks.partition.leakage import texts_in_prompts
 
     for name, prompt in space.prompts.items():
-        told = texts_in_prompts([prompt.role, *prompt.rules, prompt.output_format], space.partitions)
+        told = texts_in_prompts([prompt.role, *prompt.rules, prompt.output_format], partitions)
         if told:
             raise DataError(
                 f"prompt {name}",

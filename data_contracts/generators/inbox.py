@@ -1,0 +1,53 @@
+"""Who writes and when: customers, and the rows that their messages become."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+Row = dict[str, Any]
+OPENED = datetime(2026, 1, 5, 7, tzinfo=UTC)
+DAYS = 290
+
+
+@dataclass(frozen=True)
+class Customer:
+    """One sender: what stays the same from message to message."""
+
+    id: str
+    name: str
+    channel: str
+    tier: str
+
+
+class Inbox:
+    """Turns messages into rows of rows.jsonl; `answer` names the column of the expected answer."""
+
+    def __init__(self, customers: Sequence[Customer], answer: str, chance: Random) -> None:
+        self.customers, self.answer, self.chance = customers, answer, chance
+
+    def writer(self) -> Customer:
+        """Anyone; those at the head of the list write somewhat more often."""
+        return self.customers[int(len(self.customers) * self.chance.random() ** 1.15)]
+
+    def row(self, customer: Customer, text: str, answer: object) -> Row:
+        """One message, some day between 7 and 23 o'clock."""
+        received = OPENED + timedelta(days=self.chance.randrange(DAYS), seconds=self.chance.randrange(16 * 3600))
+        return {
+            "id": self._id(),
+            "customer": customer.id,
+            "received_at": received.isoformat(),
+            "channel": customer.channel,
+            "tier": customer.tier,
+            "text": text,
+            self.answer: answer,
+        }
+
+    def again(self, row: Row, text: str, **changed: object) -> Row:
+        """The same matter once more, some hours later."""
+        later = datetime.fromisoformat(row["received_at"]) + timedelta(minutes=self.chance.randrange(30, 4000))
+        return {**row, "id": self._id(), "received_at": later.isoformat(), "text": text, **changed}
+
+    def _id(self) -> str:
+        return f"m-{self.chance.getrandbits(40):010x}"
