@@ -174,10 +174,11 @@ def _trial(use_case: str, options: Any, as_json: bool) -> None:  # noqa: ANN401 
     from flows.environment import prepare
 
     prepare()
-    log_to_terminal()
     from prefect import tags
 
     from flows.trial import trial
+
+    log_to_terminal()
 
     with tags("tunegate", use_case):
         try:

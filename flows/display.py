@@ -13,22 +13,23 @@ MAX_ROWS = 20
 
 
 def log_to_terminal() -> None:
-    """The trial's own lines on standard error, as they happen."""
+    """The trial's own lines on standard error as they happen; Prefect keeps its copy for the UI."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("  %(message)s"))
     logger = logging.getLogger("tunegate")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    logger.propagate = False  # else Prefect's console prints every line once more
 
 
 def verdict(content: dict[str, Any]) -> None:
     """The verdict, where its evidence is, and what to try next."""
     console = Console()
     reasons = "\n".join(f"• {reason}" for reason in content["reasons"])
-    title = f"[bold]{content['decision'].upper()}[/bold]: {content['winner']} ({content['winner_model']})"
+    title = f"[bold]{content['decision'].upper()}[/bold]: {content['winner']}"
     console.print(Panel(reasons, title=title, border_style=COLOURS[content["decision"]], padding=(1, 2)))
     places = _table(None)
-    for name in ("report", "model_uri", "mlflow_run_id", "run_folder"):
+    for name in ("winner_model", "model_uri", "mlflow_run_id", "run_folder", "report"):
         places.add_row(name.replace("_", " "), str(content[name]))
     bought = "found paid work, " if content["attached"] else ""
     places.add_row("spent", f"{bought}${content['spent']:.4f} in this run")

@@ -94,7 +94,7 @@ def partition(validated: ValidatedRef) -> PartitionedRef:
     sizes = {name: len(getattr(parts, name)) for name in (*workspace.PARTITIONS, "withheld")}
     log.info("partition  %s", " + ".join(f"{rows} {name}" for name, rows in sizes.items()))
     show.counts("partitions", sizes, "Rows by partition")
-    return _ref(space, PartitionedRef, validated.trial, "partitions.parquet")
+    return _ref(space, PartitionedRef, validated.trial, "split.parquet")
 
 
 @task
@@ -109,7 +109,7 @@ def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
         f"{sum(found.values())} of {judged} evaluation rows leak, {report.withheld} train rows withheld",
     )
     show.counts("leakage", found or {"leaks": 0}, "Evaluation rows that also occur in train, by kind")
-    return _ref(space, LeakFreeRef, partitioned.trial, "leakage.json", "training_files.json")
+    return _ref(space, LeakFreeRef, partitioned.trial, "leakage.json", "partitions.parquet", "training_files.json")
 
 
 @task
@@ -162,7 +162,8 @@ def wait(submitted: SubmittedRef) -> TunedRef:
     with show.progress("fine-tune") as advance:
 
         def on_event(event: JobEvent) -> None:
-            log.log(logging.INFO if event.level == "info" else logging.WARNING, "job        %s", event.message)
+            if not event.metrics:
+                log.log(logging.INFO if event.level == "info" else logging.WARNING, "job        %s", event.message)
             registry.log_events(trial.mlflow_run_id, [event])
             if "total_steps" in event.metrics:
                 advance(int(event.metrics["step"]), int(event.metrics["total_steps"]))

@@ -1,5 +1,6 @@
 """A trial as MLflow runs: one parent run a trial, one nested run a candidate, datasets as inputs, figures, tables."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -120,6 +121,7 @@ def _log_datasets(store: Store, trial: TrialRecord, run_id: str) -> None:
     for name in ("train", "validation", "test"):
         rows = placed.loc[placed["partition"] == name, ["id", "partition"]]
         digest = getattr(trial.counts, name).sha256[:36]
-        dataset = mlflow.data.from_pandas(rows, source=source, name=f"{store.use_case}-{name}", digest=digest)
+        with warnings.catch_warnings(action="ignore"):  # MLflow finds two names for a local file, and takes either
+            dataset = mlflow.data.from_pandas(rows, source=source, name=f"{store.use_case}-{name}", digest=digest)
         inputs.append(DatasetInput(dataset._to_mlflow_entity(), [InputTag("mlflow.data.context", name)]))
     store.client.log_inputs(run_id, inputs)

@@ -1,11 +1,20 @@
 """The MLflow store of one use case: where it is, its experiment, and how figures get into a run."""
 
+import logging
 import os
 import time
 from functools import cached_property
 from typing import Any
 
 from tasks.home import home
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_LOG_UV_FILES": "false",  # else pyproject.toml goes into every model
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 class Store:
@@ -15,10 +24,11 @@ class Store:
     """
 
     def __init__(self, use_case: str) -> None:
-        for name in ("MLFLOW_LOG_UV_FILES", "MLFLOW_UV_AUTO_DETECT", "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"):
-            os.environ.setdefault(name, "false")
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
         import mlflow
+
+        logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip where uv is used
 
         self.use_case = use_case
         self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"

@@ -1,0 +1,248 @@
+"""What was bought, answered, opened and spent: durable before it counts, SQLite by default, PostgreSQL by URL."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Unpack
+
+from filelock import FileLock, Timeout
+from sqlalchemy import URL, ColumnElement, Connection, Row, Table, func, select, update
+from sqlalchemy.exc import DatabaseError
+
+from data_contracts.answers import StoredAnswer
+from tasks import ledger_tables as table
+from tasks.clock import Clock, SystemClock
+from tasks.errors import FormatVersionError, ResumableError
+from tasks.home import home
+from tasks.ledger_tables import ENTERED_FROM, FORMAT, Intent, IntentFields, IntentState, Opening, RunRecord, RunState
+
+CHUNK = 500  # values in one IN (...)
+
+
+def _say_nothing() -> None:
+    pass
+
+
+def _at_home() -> URL:
+    return URL.create("sqlite", database=str(home() / "ledger.db"))
+
+
+class Ledger:
+    """One ledger, open in any number of processes: `url`, else TUNEGATE_LEDGER_URL, else ledger.db at home."""
+
+    def __init__(self, url: str | None = None, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.engine = table.connect(url or os.environ.get("TUNEGATE_LEDGER_URL") or _at_home())
+        self._prepare()
+
+    @property
+    def name(self) -> str:
+        """Its address without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    # ------------------------------------------------------------ purchases
+
+    def open_intent(self, key: str, use_case: str, run: str, request: Mapping[str, Any]) -> Intent:
+        """Write down what is about to be bought, or find that it was written down before."""
+        row = {"key": key, "use_case": use_case, "run": run, "request": dict(request), "updated_at": self.clock.now()}
+        with self._transaction() as connection:
+            new = {**row, "state": IntentState.INTENT.value, "attempt": 0}
+            connection.execute(table.insert(self.engine, table.intents).values(new).on_conflict_do_nothing())
+            return _intent(connection.execute(select(table.intents).where(table.intents.c.key == key)).one())
+
+    def intent(self, key: str) -> Intent | None:
+        """A purchase by its key."""
+        with self._transaction() as connection:
+            row = connection.execute(select(table.intents).where(table.intents.c.key == key)).one_or_none()
+        return _intent(row) if row else None
+
+    def intents(self, use_case: str | None = None) -> list[Intent]:
+        """Purchases, oldest movement first."""
+        query = select(table.intents).order_by(table.intents.c.updated_at)
+        if use_case is not None:
+            query = query.where(table.intents.c.use_case == use_case)
+        with self._transaction() as connection:
+            return [_intent(row) for row in connection.execute(query)]
+
+    def advance(self, key: str, state: IntentState, **fields: Unpack[IntentFields]) -> Intent:
+        """Move a purchase on; SUBMITTING counts an attempt. Raises ResumableError where no way leads there."""
+        intents = table.intents
+        attempt = intents.c.attempt + (1 if state is IntentState.SUBMITTING else 0)
+        moved = (
+            update(intents)
+            .where(intents.c.key == key, intents.c.state.in_([origin.value for origin in ENTERED_FROM[state]]))
+            .values(state=state.value, attempt=attempt, updated_at=self.clock.now(), **fields)
+        )
+        with self._transaction() as connection:
+            changed = connection.execute(moved).rowcount
+            row = connection.execute(select(intents).where(intents.c.key == key)).one_or_none()
+        if not changed or row is None:
+            present = row.state if row else "not in the ledger"
+            cause = f"it is {present} and cannot become {state}: another process moved it meanwhile"
+            raise ResumableError(f"Purchase {key}", cause, "Look at `tunegate status`, then run again.")
+        return _intent(row)
+
+    @contextmanager
+    def lock(self, key: str, waiting: Callable[[], None] = _say_nothing) -> Iterator[None]:
+        """Hold a key alone, on every host that shares the ledger. Dies with its process; `waiting` is called once."""
+        acquire = self._advisory_lock if self.engine.dialect.name == "postgresql" else self._file_lock
+        held = acquire(key, waiting)
+        try:
+            yield
+        finally:
+            held()
+
+    # ------------------------------------------------------------ answers
+
+    def stored_answers(self, requests: Sequence[str]) -> dict[str, StoredAnswer]:
+        """The answers that were paid for, by request hash."""
+        columns = table.answers.c
+        found: dict[str, StoredAnswer] = {}
+        with self._transaction() as connection:
+            for start in range(0, len(requests), CHUNK):
+                query = select(table.answers).where(columns.request.in_(requests[start : start + CHUNK]))
+                found |= {row.request: StoredAnswer(**row._mapping) for row in connection.execute(query)}
+        return found
+
+    def store_answers(self, answers: Iterable[StoredAnswer]) -> None:
+        """Keep answers, all or none. The first answer to a request stays."""
+        self._add(table.answers, [asdict(answer) for answer in answers])
+
+    # ------------------------------------------------------------ test sets
+
+    def history(self, use_case: str) -> dict[str, str]:
+        """`words` hash to the partition in which a text was first seen."""
+        columns = table.memory.c
+        query = select(columns.words, columns.partition).where(columns.use_case == use_case)
+        with self._transaction() as connection:
+            return {row.words: row.partition for row in connection.execute(query)}
+
+    def remember(self, use_case: str, assignments: Mapping[str, str], run: str) -> None:
+        """Fix the partition of texts for ever: a later, other assignment of the same text is ignored."""
+        rows = [
+            {"use_case": use_case, "words": words, "partition": partition, "run": run}
+            for words, partition in assignments.items()
+        ]
+        self._add(table.memory, rows)
+
+    def record_opening(self, use_case: str, test_sha256: str, run: str, candidates: Sequence[str]) -> None:
+        """Note that a run scores candidates on a sealed test set; once a run."""
+        opening = {"use_case": use_case, "test_sha256": test_sha256, "run": run, "candidates": list(candidates)}
+        self._add(table.openings, [{**opening, "opened_at": self.clock.now()}])
+
+    def openings(self, use_case: str) -> list[Opening]:
+        """Every opening of a use case's test sets, oldest first."""
+        columns = table.openings.c
+        query = select(table.openings).where(columns.use_case == use_case).order_by(columns.opened_at)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return [Opening(**{**row._mapping, "candidates": tuple(row.candidates)}) for row in rows]
+
+    # ------------------------------------------------------------ money
+
+    def record_spend(self, key: str, use_case: str, run: str, kind: str, amount: float) -> None:
+        """Add what a paid call cost, in USD. The same key counts once."""
+        self.record_spends(use_case, run, kind, {key: amount})
+
+    def record_spends(self, use_case: str, run: str, kind: str, amounts: Mapping[str, float]) -> None:
+        """Add what many paid calls cost, in USD by key. A key that is there already counts no second time."""
+        common = {"use_case": use_case, "run": run, "kind": kind, "spent_at": self.clock.now()}
+        self._add(table.spend, [{"key": key, "amount": amount, **common} for key, amount in amounts.items()])
+
+    def spent(self, use_case: str, since: float) -> float:
+        """USD spent on a use case since a moment (seconds since the epoch)."""
+        return self._sum(table.spend.c.use_case == use_case, table.spend.c.spent_at >= since)
+
+    def spent_in_run(self, run: str) -> float:
+        """USD spent in a run."""
+        return self._sum(table.spend.c.run == run)
+
+    # ------------------------------------------------------------ runs
+
+    def record_run(self, run: str, use_case: str, state: RunState, detail: Mapping[str, Any]) -> None:
+        """Note where a run stands. `detail` is merged into what is known; it must hold no row text."""
+        now = self.clock.now()
+        columns = table.runs.c
+        with self._transaction() as connection:
+            known = connection.scalar(select(columns.detail).where(columns.run == run)) or {}
+            changed = {"state": state, "detail": {**known, **detail}, "updated_at": now}
+            added = table.insert(self.engine, table.runs).values(run=run, use_case=use_case, started_at=now, **changed)
+            connection.execute(added.on_conflict_do_update(index_elements=[columns.run], set_=changed))
+
+    def runs(self) -> list[RunRecord]:
+        """Every run, oldest first."""
+        with self._transaction() as connection:
+            rows = connection.execute(select(table.runs).order_by(table.runs.c.started_at)).all()
+        return [RunRecord(**row._mapping) for row in rows]
+
+    def run(self, run: str) -> RunRecord | None:
+        """A run by its name."""
+        with self._transaction() as connection:
+            row = connection.execute(select(table.runs).where(table.runs.c.run == run)).one_or_none()
+        return RunRecord(**row._mapping) if row else None
+
+    # ------------------------------------------------------------ plumbing
+
+    def _prepare(self) -> None:
+        with self.lock("schema"), self._transaction() as connection:
+            table.meta.create(connection, checkfirst=True)
+            found = connection.scalar(select(table.meta.c.value).where(table.meta.c.key == "format"))
+            if found is not None and int(found) > FORMAT:
+                raise FormatVersionError(self.name, int(found), FORMAT)
+            table.schema.create_all(connection)
+            mark = table.insert(self.engine, table.meta).values(key="format", value=str(FORMAT))
+            connection.execute(mark.on_conflict_do_nothing())
+
+    def _add(self, target: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows in one transaction; those whose key is there already stay as they are."""
+        if rows:
+            with self._transaction() as connection:
+                connection.execute(table.insert(self.engine, target).on_conflict_do_nothing(), rows)
+
+    def _sum(self, *conditions: ColumnElement[bool]) -> float:
+        with self._transaction() as connection:
+            return float(connection.scalar(select(func.sum(table.spend.c.amount)).where(*conditions)) or 0)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A transaction that is on disk, whole, when it ends."""
+        with self._reachable(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            cause = str(error.orig).strip().splitlines()[0]
+            remedy = "See that it can be reached and written and that the disk has room, then `tunegate resume`."
+            raise ResumableError(f"The ledger {self.name}", cause, remedy) from None  # its further lines quote rows
+
+    def _file_lock(self, key: str, waiting: Callable[[], None]) -> Callable[[], None]:
+        """Beside the database, so that everybody who shares the one shares the other."""
+        folder = Path(str(self.engine.url.database)).parent / "locks"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        lock = FileLock(folder / f"{key}.lock", mode=0o600)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            waiting()
+            lock.acquire()
+        return lock.release
+
+    def _advisory_lock(self, key: str, waiting: Callable[[], None]) -> Callable[[], None]:
+        """Held by a session of its own: closing it, or losing it, lets the lock go."""
+        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
+        with self._reachable():
+            session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            if not session.scalar(select(func.pg_try_advisory_lock(number))):
+                waiting()
+                session.execute(select(func.pg_advisory_lock(number)))
+        return session.close
+
+
+def _intent(row: Row[Any]) -> Intent:
+    return Intent(**{**row._mapping, "state": IntentState(row.state)})

@@ -1,0 +1,253 @@
+"""The ledger's tables, its typed rows, and what SQLite and PostgreSQL each need for a durable transaction."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from sqlalchemy import (
+    JSON,
+    URL,
+    Column,
+    Connection,
+    Dialect,
+    Engine,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    NullPool,
+    String,
+    Table,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError
+
+from tasks.errors import ConfigurationError
+
+FORMAT = 1
+SQLITE_BUSY_S = 30
+
+
+class ExactText(TypeDecorator[str]):
+    """Text as UTF-8 bytes: a NUL or a lone surrogate in one answer must not cost a batch of paid answers."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        """Text to bytes."""
+        return None if value is None else value.encode("utf-8", "surrogatepass")
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        """Bytes to text."""
+        return None if value is None else bytes(value).decode("utf-8", "surrogatepass")
+
+
+schema = MetaData()
+
+meta = Table("meta", schema, Column("key", String, primary_key=True), Column("value", String, nullable=False))
+
+intents = Table(
+    "intents",
+    schema,
+    Column("key", String, primary_key=True),
+    Column("use_case", String, nullable=False, index=True),
+    Column("run", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("training_file_id", String),
+    Column("validation_file_id", String),
+    Column("job_id", String),
+    Column("model", String),
+    Column("job_state", String),
+    Column("request", JSON, nullable=False),  # what is bought: hashes and settings, no row text
+    Column("updated_at", Float, nullable=False),
+)
+
+answers = Table(
+    "answers",
+    schema,
+    Column("request", String, primary_key=True),
+    Column("model", String, nullable=False),
+    Column("output", ExactText, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("finish_reason", String, nullable=False),
+    Column("latency_ms", Float, nullable=False),
+    Column("prompt_tokens", Integer, nullable=False),
+    Column("completion_tokens", Integer, nullable=False),
+)
+
+memory = Table(
+    "partition_memory",
+    schema,
+    Column("use_case", String, primary_key=True),
+    Column("words", String, primary_key=True),
+    Column("partition", String, nullable=False),
+    Column("run", String, nullable=False),
+)
+
+openings = Table(
+    "openings",
+    schema,
+    Column("use_case", String, primary_key=True),
+    Column("test_sha256", String, primary_key=True),
+    Column("run", String, primary_key=True),
+    Column("candidates", JSON, nullable=False),
+    Column("opened_at", Float, nullable=False),
+)
+
+spend = Table(
+    "spend",
+    schema,
+    Column("key", String, primary_key=True),
+    Column("use_case", String, nullable=False, index=True),
+    Column("run", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("amount", Float, nullable=False),
+    Column("spent_at", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    schema,
+    Column("run", String, primary_key=True),
+    Column("use_case", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+
+class IntentState(StrEnum):
+    """How far a purchase has come. Only SUBMITTING says that a paid request may be under way."""
+
+    INTENT = "INTENT"
+    UPLOADED = "UPLOADED"
+    SUBMITTING = "SUBMITTING"
+    SUBMITTED = "SUBMITTED"
+    ENDED = "ENDED"
+
+
+# A state may be entered only from these, and the database checks it in the same statement: whoever lost the lock
+# without noticing (a dropped PostgreSQL session) cannot send a second request.
+ENTERED_FROM: Mapping[IntentState, tuple[IntentState, ...]] = {
+    IntentState.INTENT: (IntentState.INTENT,),
+    IntentState.UPLOADED: (IntentState.INTENT, IntentState.UPLOADED, IntentState.SUBMITTING),
+    IntentState.SUBMITTING: (IntentState.UPLOADED,),
+    IntentState.SUBMITTED: (IntentState.UPLOADED, IntentState.SUBMITTING, IntentState.SUBMITTED),
+    IntentState.ENDED: (IntentState.SUBMITTED, IntentState.ENDED),
+}
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One purchase: `key` is the hash of what is bought, `run` the run that first wanted it."""
+
+    key: str
+    use_case: str
+    run: str
+    state: IntentState
+    attempt: int
+    training_file_id: str | None
+    validation_file_id: str | None
+    job_id: str | None
+    model: str | None
+    job_state: str | None
+    request: dict[str, Any]
+    updated_at: float
+
+
+class IntentFields(TypedDict, total=False):
+    """What a step may learn about an intent."""
+
+    training_file_id: str
+    validation_file_id: str | None
+    job_id: str
+    model: str | None
+    job_state: str
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A run scored these candidates on this sealed test set."""
+
+    use_case: str
+    test_sha256: str
+    run: str
+    candidates: tuple[str, ...]
+    opened_at: float
+
+
+RunState = Literal["started", "finished", "stopped"]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run and how it stands; `detail` holds its options, and exit code and message once it has stopped."""
+
+    run: str
+    use_case: str
+    state: RunState
+    detail: dict[str, Any]
+    started_at: float
+    updated_at: float
+
+
+def connect(url: str | URL) -> Engine:
+    """An engine whose commit is on disk when it returns. No connection outlives its transaction."""
+    _refuse_unusable(url)
+    try:
+        # hide_parameters: a database error must not quote an answer's text
+        engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
+    except ModuleNotFoundError as error:
+        remedy = 'Install the driver: pip install "tunegate[postgres]".'
+        raise ConfigurationError("TUNEGATE_LEDGER_URL", f"{error.name} is not installed", remedy) from error
+    if engine.dialect.name == "sqlite":
+        _make_private(Path(str(engine.url.database)))
+        event.listen(engine, "connect", _durable_sqlite)
+        event.listen(engine, "begin", _lock_sqlite_for_writing)
+    return engine
+
+
+def insert(engine: Engine, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """INSERT in the form of both databases that knows ON CONFLICT."""
+    return postgresql.insert(table) if engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _refuse_unusable(url: str | URL) -> None:
+    remedy = "Use sqlite:///folder/ledger.db or postgresql://user@host/database."
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError("TUNEGATE_LEDGER_URL", "is not a database address", remedy) from error
+    if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+        problem = f"{parsed.get_backend_name()} cannot hold a ledger"
+        raise ConfigurationError("TUNEGATE_LEDGER_URL", problem, remedy)
+    if parsed.get_backend_name() == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ConfigurationError("TUNEGATE_LEDGER_URL", "a ledger in memory forgets what was paid", remedy)
+
+
+def _make_private(path: Path) -> None:
+    """Create the file before SQLite does: its journal takes over the mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _durable_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection
+    connection.isolation_level = None  # transactions begin where `_lock_sqlite_for_writing` says
+    connection.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_S * 1000}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")  # NORMAL would flush a WAL only at checkpoints
+
+
+def _lock_sqlite_for_writing(connection: Connection) -> None:
+    """Take the write lock first: a transaction that reads and then writes cannot fail half-way as busy."""
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

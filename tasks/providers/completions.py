@@ -1,0 +1,28 @@
+"""A few completions now, for a served model; a trial's thousands go through the evaluation engine."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from openai import DefaultHttpxClient, OpenAI
+
+from tasks.providers.protocol import AnswerEndpoint
+
+
+def complete(endpoint: AnswerEndpoint, bodies: Sequence[dict[str, Any]]) -> list[str]:
+    """The answer text of each request body, in order. The SDK's own retries apply: no state is bought here."""
+    base_url = endpoint.url.removesuffix("/chat/completions")
+    key = endpoint.headers.get("Authorization", "").removeprefix("Bearer ") or "none"
+    with OpenAI(
+        base_url=base_url,
+        api_key=key,
+        timeout=endpoint.timeout_s,
+        http_client=DefaultHttpxClient(follow_redirects=False),
+    ) as client:
+
+        def answer(body: dict[str, Any]) -> str:
+            reply = client.chat.completions.create(**body)
+            return reply.choices[0].message.content or ""
+
+        with ThreadPoolExecutor(max(1, min(len(bodies), endpoint.max_concurrency))) as pool:
+            return list(pool.map(answer, bodies))

@@ -1,0 +1,160 @@
+"""The application: routes, and around each call the key, the faults, the headers and the log."""
+
+import os
+import secrets
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from tasks.providers.local import chat, handlers
+from tasks.providers.local.catalogue import Catalogue
+from tasks.providers.local.errors import ApiError
+from tasks.providers.local.fault_effects import Exchange, play
+from tasks.providers.local.faults import Exit, Faults, JobFate
+from tasks.providers.local.files import Files
+from tasks.providers.local.handlers import Call, Service, json_response
+from tasks.providers.local.job_book import JobBook
+from tasks.providers.local.jobs import Jobs
+from tasks.providers.local.lifecycle import Lifecycle, Rooms
+from tasks.providers.local.limits import RateLimits
+from tasks.providers.local.request_log import Entry, RequestLog
+from tasks.providers.local.settings import Settings, SettingsFile
+from tasks.providers.local.store import new_id
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
+    ("files.create", "POST", "/v1/files", handlers.create_file),
+    ("files.list", "GET", "/v1/files", handlers.list_files),
+    ("files.retrieve", "GET", "/v1/files/{id}", handlers.retrieve_file),
+    ("files.content", "GET", "/v1/files/{id}/content", handlers.file_content),
+    ("files.delete", "DELETE", "/v1/files/{id}", handlers.delete_file),
+    ("jobs.create", "POST", "/v1/fine_tuning/jobs", handlers.create_job),
+    ("jobs.list", "GET", "/v1/fine_tuning/jobs", handlers.list_jobs),
+    ("jobs.retrieve", "GET", "/v1/fine_tuning/jobs/{id}", handlers.retrieve_job),
+    ("jobs.cancel", "POST", "/v1/fine_tuning/jobs/{id}/cancel", handlers.cancel_job),
+    ("jobs.pause", "POST", "/v1/fine_tuning/jobs/{id}/pause", handlers.pause_job),
+    ("jobs.resume", "POST", "/v1/fine_tuning/jobs/{id}/resume", handlers.resume_job),
+    ("jobs.events", "GET", "/v1/fine_tuning/jobs/{id}/events", handlers.job_events),
+    ("jobs.checkpoints", "GET", "/v1/fine_tuning/jobs/{id}/checkpoints", handlers.job_checkpoints),
+    ("models.list", "GET", "/v1/models", handlers.list_models),
+    ("models.retrieve", "GET", "/v1/models/{id}", handlers.retrieve_model),
+    ("models.delete", "DELETE", "/v1/models/{id}", handlers.delete_model),
+    ("chat.create", "POST", "/v1/chat/completions", handlers.create_chat),
+    ("prices.list", "GET", "/v1/prices", handlers.list_prices),
+    ("health", "GET", "/health", handlers.health),
+)
+
+
+@dataclass
+class Edge:
+    """What stands between the socket and every handler."""
+
+    service: Service
+    faults: Faults
+    log: RequestLog
+    last_request: float = field(default_factory=time.monotonic)
+
+    def idle_seconds(self) -> float:
+        """Since the last request; 0 while a job is on its way."""
+        return 0 if self.service.jobs.lifecycle.busy else time.monotonic() - self.last_request
+
+
+class Endpoint:
+    """The ASGI application of one call."""
+
+    def __init__(self, name: str, handler: Handler, edge: Edge) -> None:
+        self._name, self._handler, self._edge = name, handler, edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or what a fault makes of it."""
+        entry = self._edge.log.begin(self._name, scope["method"], scope["path"])
+        if self._name != "health":
+            self._edge.last_request = entry.arrived
+        action = self._edge.faults.next(self._name)
+        entry.line.fault = action.kind if action else None
+        fate = action if isinstance(action, JobFate) else None
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await self._respond(Call(self._edge.service, Request(scope, receive), entry.line, fate))
+            await response(scope, receive, send)
+
+        try:
+            await play(action, Exchange(answer, scope, receive, _recorded(entry, send)))
+        finally:
+            entry.close()
+            if isinstance(action, Exit):
+                self._edge.faults.keep_counts()
+                os._exit(137)
+
+    async def _respond(self, call: Call) -> Response:
+        try:
+            if self._name != "health":
+                _check_key(call.request, self._edge.service.settings.current())
+            return await self._handler(call)
+        except ApiError as refusal:
+            return json_response(refusal.body(), refusal.status, dict(refusal.headers))
+        except Exception as problem:
+            # where it happened, but not its text, which may quote a message
+            print(type(problem).__name__, *traceback.format_tb(problem.__traceback__), file=sys.stderr)
+            return json_response(ApiError(500, "The server had an error.", code="server_error").body(), 500)
+
+
+def create_app(state: Path, settings: SettingsFile, faults: Faults, log: RequestLog) -> tuple[Starlette, Edge]:
+    """The application on a state folder, and its edge."""
+    files, catalogue = Files(state / "files", settings), Catalogue(state / "tunes", settings)
+    rooms = Rooms(JobBook(state / "jobs", settings), files, catalogue, settings)
+    lifecycle = Lifecycle(rooms)
+    edge = Edge(Service(settings, files, catalogue, Jobs(rooms, lifecycle), RateLimits()), faults, log)
+    routes = [
+        Route(
+            path.replace("{id}", "{id:path}") if "models" in path else path, Endpoint(name, handler, edge), methods=[m]
+        )
+        for name, m, path, handler in ROUTES
+    ]
+    routes.append(Route("/{path:path}", Endpoint("unknown", handlers.unknown, edge)))
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        lifecycle.start_all()
+        chat.warm_up()
+        yield
+        await lifecycle.stop_all()
+
+    return Starlette(routes=routes, lifespan=lifespan), edge
+
+
+def _recorded(entry: Entry, send: Send) -> Send:
+    """`send` that adds the headers of every answer, and logs it before its end: who has it finds it in the log."""
+
+    async def recorded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            entry.line.status = message["status"]
+            added = {"x-request-id": new_id("req_"), "openai-processing-ms": str(int(entry.ms))}
+            message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in added.items())]
+        elif not message.get("more_body"):
+            entry.close()
+        await send(message)
+
+    return recorded
+
+
+def _check_key(request: Request, settings: Settings) -> None:
+    """401 unless the configured key is there; nothing is asked where none is configured."""
+    if settings.api_key_env is None:
+        return
+    given = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if not given:
+        raise ApiError(401, "You didn't provide an API key in the Authorization header.", code="missing_api_key")
+    if not secrets.compare_digest(given.encode(), settings.api_key.encode()):
+        raise ApiError(401, "Incorrect API key provided.", code="invalid_api_key")

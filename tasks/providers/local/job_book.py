@@ -1,0 +1,67 @@
+"""The jobs on disk: records, and a history beside each."""
+
+from pathlib import Path
+from typing import Any
+
+from tasks.providers.local.errors import no_such
+from tasks.providers.local.job_records import Events, Job, JobStatus
+from tasks.providers.local.settings import SettingsFile
+from tasks.providers.local.store import Collection
+
+
+class JobBook:
+    """Every change of a job is on disk before it shows."""
+
+    def __init__(self, folder: Path, settings: SettingsFile) -> None:
+        self._jobs = Collection(folder, Job)
+        self._events: dict[str, Events] = {}
+        self._settings = settings
+
+    def next_order(self) -> int:
+        """Number of the next job."""
+        return self._jobs.next_order()
+
+    def get(self, job_id: str) -> Job:
+        """The job. Raises ApiError 404."""
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise no_such("FineTuningJob", job_id)
+        return job
+
+    def newest_first(self) -> list[Job]:
+        """All jobs."""
+        return self._jobs.newest_first()
+
+    def put(self, job: Job) -> None:
+        """Keep a new job."""
+        self.folder(job.id).mkdir(exist_ok=True)
+        self._jobs.put(job)
+
+    def enter(self, job_id: str, status: JobStatus, message: str, **changes: object) -> Job:
+        """Move a job into another state, with an event that says so."""
+        now = self._settings.current().now()
+        ended = {"finished_at": now, "estimated_finish": None} if status in ("succeeded", "failed", "cancelled") else {}
+        job = self.get(job_id).model_copy(update={"status": status, "entered_at": now, **ended, **changes})
+        self._jobs.put(job)
+        self.note(job_id, message, level="error" if status == "failed" else "info")
+        return job
+
+    def update(self, job_id: str, **changes: object) -> Job:
+        """Change a job within its state."""
+        job = self.get(job_id).model_copy(update=changes)
+        self._jobs.put(job)
+        return job
+
+    def note(self, job_id: str, message: str, level: str = "info", data: dict[str, Any] | None = None) -> None:
+        """Add an event."""
+        self.events(job_id).add(self._settings.current().now(), message, level, data)
+
+    def events(self, job_id: str) -> Events:
+        """A job's history."""
+        if job_id not in self._events:
+            self._events[job_id] = Events(self.folder(job_id) / "events.jsonl")
+        return self._events[job_id]
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job's history and its training lie."""
+        return self._jobs.folder / job_id

@@ -1,0 +1,200 @@
+"""How a job lives: validating_files -> queued -> running -> an end, each state at least as long as the clock says.
+
+Whatever state a killed server left a job in, it goes on from there; training that was not finished starts again.
+"""
+
+import asyncio
+import csv
+import io
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.providers.local.catalogue import Catalogue, Tune
+from tasks.providers.local.errors import ApiError
+from tasks.providers.local.faults import JobError
+from tasks.providers.local.files import Files
+from tasks.providers.local.job_book import JobBook
+from tasks.providers.local.job_records import ALIVE, Job, JobStatus
+from tasks.providers.local.settings import SettingsFile
+from tasks.providers.local.training import Step, Training, TrainingFailedError
+from tasks.providers.local.training_file import Contents, InvalidFileError, read_training_file
+
+COLUMNS = ("step", "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy")
+_TRAININGS_AT_ONCE = 2
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What a job touches on its way."""
+
+    book: JobBook
+    files: Files
+    catalogue: Catalogue
+    settings: SettingsFile
+
+
+class Lifecycle:
+    """Runs one asyncio task a living job."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms, self._book = rooms, rooms.book
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(_TRAININGS_AT_ONCE)
+
+    @property
+    def busy(self) -> bool:
+        """Whether any job is on its way."""
+        return any(not task.done() for task in self._tasks.values())
+
+    def start(self, job_id: str) -> None:
+        """Let a job go on from the state it is in."""
+        self._tasks[job_id] = asyncio.create_task(self._live(job_id), name=job_id)
+
+    def start_all(self) -> None:
+        """Let every job go on that a stopped server left behind."""
+        for job in reversed(self._book.newest_first()):
+            if job.status in ALIVE:
+                self.start(job.id)
+
+    async def stop(self, job_id: str) -> None:
+        """Hold a job where it is; its training is killed."""
+        if task := self._tasks.pop(job_id, None):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def stop_all(self) -> None:
+        """Hold every job."""
+        await asyncio.gather(*map(self.stop, list(self._tasks)))
+
+    async def _live(self, job_id: str) -> None:
+        try:
+            await self._validate(job_id)
+            await self._dwell(job_id, "queued")
+            async with self._slots:
+                await self._train(job_id)
+        except InvalidFileError as problem:
+            self._fail(job_id, JobError(code=problem.code, message=problem.message, param=problem.param))
+        except TrainingFailedError:
+            message = "The job failed due to an internal error; trainer.log in its folder says more."
+            self._fail(job_id, JobError(code="server_error", message=message))
+
+    async def _validate(self, job_id: str) -> None:
+        await self._dwell(job_id, "validating_files")
+        job = self._book.get(job_id)
+        if job.status == "validating_files":
+            contents = await asyncio.to_thread(self._read_files, job)
+            resolved = job.hyperparameters.resolve(contents.examples)
+            message = "Files validated, moving job to queued state"
+            self._book.enter(job_id, "queued", message, tokens=contents.tokens, hyperparameters=resolved)
+
+    def _read_files(self, job: Job) -> Contents:
+        try:
+            if job.validation_file:
+                read_training_file(self._rooms.files.content(job.validation_file), "validation_file")
+            return read_training_file(self._rooms.files.content(job.training_file), "training_file")
+        except ApiError:
+            message = "A file of the job was deleted before it could be read."
+            raise InvalidFileError("file_not_found", message, "training_file") from None
+
+    async def _train(self, job_id: str) -> None:
+        job = self._book.get(job_id)
+        if job.fate.stays == "paused":
+            self._book.enter(job_id, "paused", "Fine-tuning job paused")
+            return
+        if job.status == "queued":
+            finish = int(self._rooms.settings.current().now() + self._seconds("running"))
+            job = self._book.enter(job_id, "running", "Fine-tuning job started", estimated_finish=finish)
+        training = await self._trained(job)
+        await self._dwell(job_id, "running")
+        if job.fate.ends == "failed":
+            self._fail(job_id, job.fate.error)
+        elif job.fate.ends == "cancelled":
+            self._book.enter(job_id, "cancelled", "Fine-tuning job cancelled")
+        else:
+            self._succeed(job, training)
+
+    async def _trained(self, job: Job) -> Training:
+        """The finished training, which a killed server may have left already."""
+        training = Training(self._book.folder(job.id) / f"training-{job.attempt}")
+        if not training.done:
+            job = self._book.update(job.id, attempt=job.attempt + 1)
+            training = Training(self._book.folder(job.id) / f"training-{job.attempt}")
+            await training.run(self._options(job), lambda steps: self._report(job.id, steps))
+        self._report(job.id, training.new_steps())
+        return training
+
+    def _options(self, job: Job) -> dict[str, object]:
+        files, used = self._rooms.files, job.hyperparameters
+        try:
+            validation: object = files.content(job.validation_file) if job.validation_file else "-"
+            training = files.content(job.training_file)
+        except ApiError:
+            raise TrainingFailedError("a file was deleted") from None
+        return {
+            "training": training,
+            "validation": validation,
+            "epochs": used.n_epochs,
+            "batch-size": used.batch_size,
+            "learning-rate-multiplier": used.learning_rate_multiplier,
+            "seed": job.seed,
+        }
+
+    def _report(self, job_id: str, steps: list[Step]) -> None:
+        """One metrics event a step; steps repeated after a restart are known already."""
+        known = self._book.events(job_id).metrics()
+        last = known[-1]["step"] if known else 0
+        for step in steps:
+            if step["step"] > last:
+                data = {name: value for name, value in step.items() if value is not None}
+                message = f"Step {step['step']}/{step['total_steps']}: training loss={step['train_loss']:.2f}"
+                self._book.note(job_id, message, data=data)
+
+    def _succeed(self, job: Job, training: Training) -> None:
+        rooms, now = self._rooms, self._rooms.settings.current().now()
+        table = _csv(self._book.events(job.id).metrics())
+        result = rooms.files.add_result(job.id.replace("ftjob-", "file-"), "step_metrics.csv", table)
+        tune = Tune(
+            id=job.short_id,
+            order=rooms.catalogue.next_order(),
+            name=job.tuned_name,
+            base=job.model,
+            created_at=now,
+            folder=f"jobs/{job.id}/{training.folder.name}",
+            visible_from=now + job.fate.model_late_s,
+        )
+        rooms.catalogue.add_tune(tune)
+        model = None if job.fate.no_model else job.tuned_name
+        self._book.note(job.id, f"New fine-tuned model created: {job.tuned_name}")
+        message = "The job has successfully completed"
+        self._book.enter(job.id, "succeeded", message, fine_tuned_model=model, result_files=[result.id])
+        for left in set(self._book.folder(job.id).glob("training-*")) - {training.folder}:
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _fail(self, job_id: str, error: JobError) -> None:
+        data: Mapping[str, Any] = {"error_code": error.code, "error_param": error.param}
+        self._book.note(job_id, error.message, "error", dict(data))
+        self._book.enter(job_id, "failed", "The job failed", error=error)
+
+    async def _dwell(self, job_id: str, status: JobStatus) -> None:
+        """Stay in a state as long as the clock, or the job's fate, says."""
+        job = self._book.get(job_id)
+        if job.status != status:
+            return
+        if job.fate.stays == status:
+            await asyncio.Event().wait()
+        seconds = self._seconds(status)
+        spent = self._rooms.settings.current().now() - job.entered_at
+        await asyncio.sleep(min(max(seconds - spent, 0), seconds))
+
+    def _seconds(self, status: JobStatus) -> float:
+        return float(getattr(self._rooms.settings.current().job_seconds, status))
+
+
+def _csv(steps: list[Step]) -> bytes:
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(steps)
+    return text.getvalue().encode()

@@ -1,0 +1,140 @@
+"""The training file is checked before anything is uploaded, and the same rows make the same bytes."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from data_contracts.records import LeakageReport, LeakFreePartitions, Partitions, TrainingFile
+from tasks.errors import DataError
+from tasks.finetune import training_file
+from tasks.run_folder import RunFolder
+
+IDS = [f"row-{number:02}" for number in range(12)]
+
+
+def partitions(train: list[str], validation: list[str] | None = None) -> LeakFreePartitions:
+    frames = [pd.DataFrame({"id": ids}) for ids in (train, validation or [], [], [])]
+    report = LeakageReport(train_rows=len(train), validation_rows=0, test_rows=0, found={}, withheld=0)
+    return LeakFreePartitions(Partitions(*frames), report, [])
+
+
+def record(row: str, answer: str = "refund") -> dict[str, Any]:
+    question = {"role": "user", "content": f"Where is my money? {row}"}
+    return {"messages": [{"role": "system", "content": "Sort it."}, question, {"role": "assistant", "content": answer}]}
+
+
+def build(ids: list[str], records: list[dict[str, Any]], folder: Path) -> TrainingFile:
+    return training_file.build(partitions(ids), "train", records, folder / "training.jsonl")
+
+
+def test_each_row_becomes_one_line_of_chat(tmp_path: Path) -> None:
+    built = build(IDS, [record(row) for row in IDS], tmp_path)
+    lines = [json.loads(line) for line in Path(built.path).read_text().splitlines()]
+    assert built.examples == len(lines) == 12
+    assert all(line in lines for line in map(record, IDS))
+
+
+def test_the_hash_is_that_of_the_exact_bytes_and_stands_in_the_manifest(tmp_path: Path) -> None:
+    built = build(IDS, [record(row) for row in IDS], tmp_path)
+    assert built.sha256 == hashlib.sha256(Path(built.path).read_bytes()).hexdigest()
+    assert RunFolder(tmp_path).manifest() == {"training.jsonl": built.sha256}
+
+
+def test_the_same_rows_in_another_order_make_the_same_bytes(tmp_path: Path) -> None:
+    backwards = IDS[::-1]
+    one = build(IDS, [record(row) for row in IDS], tmp_path / "one")
+    other = build(backwards, [record(row) for row in backwards], tmp_path / "other")
+    assert one.sha256 == other.sha256
+
+
+def test_another_answer_makes_another_file(tmp_path: Path) -> None:
+    one = build(IDS, [record(row) for row in IDS], tmp_path / "one")
+    other = build(IDS, [record(row, "card" if row == IDS[3] else "refund") for row in IDS], tmp_path / "other")
+    assert one.sha256 != other.sha256
+
+
+def test_tokens_are_a_quarter_of_the_texts_bytes(tmp_path: Path) -> None:
+    records = [{"messages": [{"role": "user", "content": "é" * 4}, {"role": "assistant", "content": "yes!"}]}] * 12
+    assert build(IDS, records, tmp_path).tokens == 12 * 3
+
+
+def test_text_outside_ascii_is_written_as_it_is(tmp_path: Path) -> None:
+    built = build(IDS, [record(row, "回答 🙂") for row in IDS], tmp_path)
+    assert "回答 🙂" in Path(built.path).read_text(encoding="utf-8")
+
+
+def test_a_validation_file_may_be_small(tmp_path: Path) -> None:
+    rows = partitions(IDS, ["v-1"])
+    built = training_file.build(rows, "validation", [record("v-1")], tmp_path / "validation.jsonl")
+    assert built.examples == 1
+
+
+@pytest.mark.parametrize(
+    ("messages", "problem"),
+    [
+        ([], "list of `messages`"),
+        ("text", "list of `messages`"),
+        (["text"], "message 1 is not an object"),
+        ([{"role": "user"}], "message 1 is not an object"),
+        ([{"role": "user", "content": "a", "wieght": 0}], "message 1 is not an object"),
+        ([{"role": "robot", "content": "a"}], "message 1 has a role other than"),
+        ([{"role": "user", "content": " \n"}, {"role": "assistant", "content": "b"}], "message 1 has no text"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": ""}], "message 2 has no text"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": None}], "message 2 has no text"),
+        ([{"role": "assistant", "content": "b"}, {"role": "user", "content": "a"}], "the last message is not"),
+        ([{"role": "system", "content": "a"}, {"role": "assistant", "content": "b"}], "there is no user message"),
+        (
+            [
+                {"role": "user", "content": "a"},
+                {"role": "system", "content": "s"},
+                {"role": "assistant", "content": "b"},
+            ],
+            "a system message stands behind",
+        ),
+    ],
+)
+def test_a_row_that_a_provider_would_refuse_is_named(tmp_path: Path, messages: object, problem: str) -> None:
+    records = [record(row) for row in IDS]
+    records[4] = {"messages": messages}
+    with pytest.raises(DataError, match=f"train row row-04: .*{problem}.*nothing was uploaded"):
+        build(IDS, records, tmp_path)
+    assert not (tmp_path / "training.jsonl").exists()
+
+
+def test_a_record_with_more_than_messages_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row-00"):
+        build(IDS, [{**record("row-00"), "extra": 1}, *(record(row) for row in IDS[1:])], tmp_path)
+
+
+def test_half_a_surrogate_pair_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"train row row-00: .*surrogate"):
+        build(IDS, [record(row, "\ud800") for row in IDS], tmp_path)
+
+
+def test_an_error_does_not_quote_the_row(tmp_path: Path) -> None:
+    records = [{"messages": [{"role": "user", "content": "my card is 4111"}]}] * 12
+    with pytest.raises(DataError) as stopped:
+        build(IDS, records, tmp_path)
+    assert "4111" not in str(stopped.value)
+
+
+def test_fewer_than_ten_examples_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds 9 examples, and a provider asks for 10"):
+        build(IDS[:9], [record(row) for row in IDS[:9]], tmp_path)
+    assert build(IDS[:10], [record(row) for row in IDS[:10]], tmp_path).examples == 10
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = Path(build(IDS, [record(row) for row in IDS], tmp_path).path).stat().st_size
+    monkeypatch.setattr(training_file, "MAX_BYTES", size)
+    with pytest.raises(DataError, match="less than"):
+        build(IDS, [record(row) for row in IDS], tmp_path)
+
+
+def test_records_that_do_not_match_the_rows_are_a_programming_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        build(IDS, [record(row) for row in IDS[1:]], tmp_path)

@@ -1,0 +1,61 @@
+import pytest
+from openai import BadRequestError, NotFoundError, OpenAI
+
+from tests.embedded import embedded_server
+from tests.providers.local import support
+
+
+def test_an_uploaded_file_comes_back_byte_for_byte(openai: OpenAI):
+    content = support.training_bytes()
+    file = openai.files.create(file=("t.jsonl", content), purpose="fine-tune")
+    assert openai.files.content(file.id).content == content
+    assert (file.bytes, file.filename, file.status) == (len(content), "t.jsonl", "processed")
+    assert openai.files.retrieve(file.id) == file
+
+
+def test_a_deleted_file_is_gone_with_its_content(openai: OpenAI):
+    file = support.upload(openai)
+    assert openai.files.delete(file).deleted
+    with pytest.raises(NotFoundError):
+        openai.files.retrieve(file)
+    with pytest.raises(NotFoundError):
+        openai.files.content(file)
+
+
+def test_pages_of_files_hold_each_file_once_in_the_order_asked_for(openai: OpenAI):
+    made = [openai.files.create(file=("e.txt", b"x"), purpose="user_data").id for _ in range(5)]
+    newest_first = [file.id for file in openai.files.list(purpose="user_data", limit=2)]
+    oldest_first = [file.id for file in openai.files.list(purpose="user_data", limit=2, order="asc")]
+    assert newest_first == made[::-1]
+    assert oldest_first == made
+
+
+def test_only_jsonl_is_taken_for_fine_tuning(openai: OpenAI):
+    with pytest.raises(BadRequestError, match=r"Must be \.jsonl"):
+        openai.files.create(file=("t.csv", b"a,b\n"), purpose="fine-tune")
+
+
+def test_an_empty_file_is_refused(openai: OpenAI):
+    with pytest.raises(BadRequestError, match="0 bytes"):
+        openai.files.create(file=("t.jsonl", b""), purpose="fine-tune")
+
+
+def test_an_expiry_shorter_than_an_hour_is_refused(openai: OpenAI):
+    with pytest.raises(BadRequestError) as refused:
+        openai.files.create(
+            file=("t.jsonl", b"{}"), purpose="fine-tune", expires_after={"anchor": "created_at", "seconds": 60}
+        )
+    assert refused.value.param == "expires_after.seconds"
+
+
+def test_a_file_expires_by_the_servers_clock(tmp_path):
+    with embedded_server(tmp_path) as server:
+        openai = support.client(server.url)
+        expiry = {"anchor": "created_at", "seconds": 3600}
+        file = openai.files.create(file=("t.jsonl", b"{}\n"), purpose="fine-tune", expires_after=expiry)
+        assert file.expires_at is not None
+        assert 3600 <= file.expires_at - file.created_at <= 3601
+        server.change_settings(clock_offset_s=3602)
+        with pytest.raises(NotFoundError):
+            openai.files.retrieve(file.id)
+        assert list(openai.files.list()) == []
