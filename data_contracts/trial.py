@@ -57,8 +57,8 @@ class TrialOptions(Strict):
         title="Other settings",
         description='Values of the use-case file to change for this trial, by dotted name: {"split.test": 0.3}',
     )
-    resume: str | None = Field(
-        None, title="Resume a stopped run", description="Its name, as `tunegate status` lists it; empty: a new run"
+    resume: str = Field(
+        "", title="Resume a stopped run", description="Its name, as the command tunegate status lists it; empty: a new run"
     )
 
 

@@ -28,12 +28,10 @@ def verdict(content: dict[str, Any]) -> None:
     reasons = "\n".join(f"• {reason}" for reason in content["reasons"])
     title = f"[bold]{content['decision'].upper()}[/bold]: {content['winner']}"
     console.print(Panel(reasons, title=title, border_style=COLOURS[content["decision"]], padding=(1, 2)))
-    places = _table(None)
     for name in ("winner_model", "model_uri", "mlflow_run_id", "run_folder", "report"):
-        places.add_row(name.replace("_", " "), str(content[name]))
-    bought = "found paid work, " if content["attached"] else ""
-    places.add_row("spent", f"{bought}${content['spent']:.4f} in this run")
-    console.print(places)
+        console.print(f"{name.replace('_', ' '):14} {content[name]}", soft_wrap=True, highlight=False)
+    bought = ", training found paid" if content["attached"] else ""
+    console.print(f"{'spent':14} ${content['spent']:.4f} in this run{bought}", highlight=False)
     console.print("Next: [bold]tunegate up[/bold] shows all of it in the browser; a second run buys nothing twice.")
 
 

@@ -30,16 +30,20 @@ def up(port: int) -> None:
         started = {
             "Prefect": stack.enter_context(_process("prefect", _prefect_server(prefect_url))),
             "MLflow": stack.enter_context(_process("mlflow", _mlflow_server(mlflow_url))),
-            "provider": stack.enter_context(_process("provider", _provider([]))),
         }
         click.echo("Starting Prefect, MLflow and the embedded provider (about 20 s) ...")
+        provider_url = _embedded_provider()
         _await(started, {"Prefect": f"{prefect_url}/api/health", "MLflow": f"{mlflow_url}/health"})
         started["deployments"] = stack.enter_context(_process("deployments", [sys.executable, "-m", "flows.serve"]))
         path = home() / "up.json"
-        path.write_text(json.dumps({"prefect_api": f"{prefect_url}/api", "prefect": prefect_url, "mlflow": mlflow_url}))
+        addresses = {"prefect": prefect_url, "mlflow": mlflow_url, "provider": provider_url}
+        path.write_text(json.dumps(addresses | {"prefect_api": f"{prefect_url}/api"}))
         stack.callback(path.unlink, missing_ok=True)
         click.echo(f"\n  Prefect   {prefect_url}/deployments   run a trial from its form")
         click.echo(f"  MLflow    {mlflow_url}   every trial, its candidates and the registered champion")
+        click.echo(
+            f"  provider  {provider_url}   the embedded one: no language model"
+        )
         click.echo(f"  logs      {home() / 'logs'}\n\nCtrl-C stops all of them.")
         _until_one_ends(started)
 
@@ -47,8 +51,9 @@ def up(port: int) -> None:
 def provider(faults: str | None, port: int) -> None:
     """The embedded provider in the foreground, its request log on standard output."""
     options = ["--port", str(port), "--log", "/dev/stdout", *(["--faults", faults] if faults else [])]
+    command = [sys.executable, "-m", "tasks.providers.local.server", "--state", str(home() / "provider"), *options]
     with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(_provider(options), check=False)  # noqa: S603 - our own module
+        subprocess.run(command, check=False)  # noqa: S603 - our own module
 
 
 def _prefect_server(url: str) -> list[str]:
@@ -69,8 +74,12 @@ def _mlflow_server(url: str) -> list[str]:
     ]
 
 
-def _provider(options: list[str]) -> list[str]:
-    return [sys.executable, "-m", "tasks.providers.local.server", "--state", str(home() / "provider"), *options]
+def _embedded_provider() -> str:
+    """Its address. It belongs to nobody: whoever needs it starts it, and it ends by itself when idle."""
+    from data_contracts.use_case import Provider
+    from tasks.providers.connect import connect
+
+    return connect(Provider()).answer_endpoint().url.removesuffix("/chat/completions")
 
 
 @contextlib.contextmanager

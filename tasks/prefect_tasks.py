@@ -36,6 +36,7 @@ from tasks.steps import conclusion, contest, data, money
 from tasks.workspace import Edge, Workspace
 
 log = logging.getLogger("tunegate")
+log.setLevel(logging.INFO)  # for the UI; the terminal shows what `display.log_to_terminal` says
 Ref = TypeVar("Ref", bound=StageRef)
 
 

@@ -1,19 +1,19 @@
 """`tunegate doctor`: what is known to break, looked for in this installation, its servers and one use case."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-from data_contracts.load import find, load
-from data_contracts.use_case import Provider, ResolvedUseCase
-from flows.doctor.finding import Finding, broken, fine
+from data_contracts.load import find
+from data_contracts.use_case import Provider
+from flows.doctor import use_case_files
+from flows.doctor.finding import Finding
 from flows.doctor.installation import home_is_private, packages, python, room_on_disk
 from flows.doctor.prefect_server import prefect_server
 from flows.doctor.provider import base_models, provider
 from flows.doctor.stores import ledger, mlflow_store
-from flows.doctor.use_case_files import secrets_in_files, source
-from tasks.errors import ConfigurationError
 
-OF_THE_INSTALLATION: tuple[Callable[[], Iterator[Finding]], ...] = (
+CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     python,
     packages,
     home_is_private,
@@ -22,23 +22,20 @@ OF_THE_INSTALLATION: tuple[Callable[[], Iterator[Finding]], ...] = (
     mlflow_store,
     prefect_server,
 )
-OF_A_USE_CASE: tuple[Callable[[ResolvedUseCase], Iterator[Finding]], ...] = (secrets_in_files, source, base_models)
 
 
 def examine(use_case: str | None) -> dict[str, Any]:
     """Every finding. Raises ConfigurationError where there is no such use case; a wrong file is a finding."""
-    path = str(find(use_case)) if use_case else None
-    findings = [finding for check in OF_THE_INSTALLATION for finding in check()]
+    path = find(use_case) if use_case else None
+    findings = [finding for check in CHECKS for finding in check()]
     findings += _use_case(path) if path else provider(Provider())
     return {"findings": [finding.plain for finding in findings]}
 
 
-def _use_case(path: str) -> Iterator[Finding]:
-    try:
-        case = load(path)
-    except ConfigurationError as error:
-        yield broken("use case", f"{error.where}: {error.problem}", error.remedy)
-        return
-    yield fine("use case", f"{path} and its contract {case.contract.version} can be read")
-    for check in OF_A_USE_CASE:
-        yield from check(case)
+def _use_case(path: Path) -> Iterator[Finding]:
+    case, finding = use_case_files.read(path)
+    yield finding
+    yield from use_case_files.secrets([path, *(use_case_files.files_of(case) if case else [])])
+    if case:
+        yield from use_case_files.source(case)
+        yield from base_models(case)

@@ -1,31 +1,39 @@
-"""The files of one use case: no key in them, and the source that they name can be read."""
+"""The files of one use case: right, without a key in them, and their source can be read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from data_contracts.load import load_prompts
+from data_contracts.load import load, load_prompts
 from data_contracts.use_case import ResolvedUseCase
 from flows.doctor.finding import Finding, broken, fine
 from tasks.errors import ConfigurationError, TunegateError
 from tasks.providers.redact import redact
 
 
-def secrets_in_files(case: ResolvedUseCase) -> Iterator[Finding]:
-    """A key belongs into the environment: these files are shared and committed."""
-    texts = {"the use-case file": case.use_case, "contract.yaml": case.contract}
+def read(path: Path) -> tuple[ResolvedUseCase | None, Finding]:
+    """The use case with its contract and prompts, if all of them are right."""
     try:
-        prompts = load_prompts(case)
+        case = load(str(path))
+        load_prompts(case)
     except ConfigurationError as error:
-        yield broken("prompts", f"{error.where}: {error.problem}", error.remedy)
-        prompts = {}
-    documents = {**texts, **{f"prompt {name}": prompt for name, prompt in prompts.items()}}
-    plain = {name: document.model_dump_json() for name, document in documents.items()}
-    told = [name for name, text in plain.items() if redact(text) != text]
-    for name in told:
+        return None, broken("use case", f"{error.where}: {error.problem}", error.remedy)
+    return case, fine("use case", f"{path}, its contract and its prompts are right")
+
+
+def files_of(case: ResolvedUseCase) -> list[Path]:
+    """Contract and prompts."""
+    folder = Path(case.resolve(case.use_case.prompts.folder))
+    return [Path(case.resolve(case.use_case.contract)), *sorted(folder.glob("*.yaml"))]
+
+
+def secrets(paths: Sequence[Path]) -> Iterator[Finding]:
+    """A key belongs into the environment: these files are shared and committed."""
+    told = [path for path in paths if _holds_a_secret(path)]
+    for path in told:
         fix = "Take it out, set it as the variable that provider.api_key_env names, and replace the key at its issuer."
-        yield broken("secrets", f"{name} holds a key in clear", fix)
+        yield broken("secrets", f"{path} holds a key in clear", fix)
     if not told:
-        yield fine("secrets", f"no key in {len(plain)} files of {case.use_case.name}")
+        yield fine("secrets", f"no key in {len(paths)} files of the use case")
 
 
 def source(case: ResolvedUseCase) -> Iterator[Finding]:
@@ -34,15 +42,15 @@ def source(case: ResolvedUseCase) -> Iterator[Finding]:
 
     storage = Storage(case.use_case.source.endpoint_url)
     for file in case.use_case.source.files:
-        path = case.resolve(file.path)
         try:
-            found = storage.expand(path)
+            found = storage.expand(case.resolve(file.path))
         except TunegateError as error:
             remedy = getattr(error, "remedy", "Check source.files.")
             yield broken("source", str(error).removesuffix(remedy).strip(), remedy)
         else:
-            yield fine("source", f"{file.path}: {_files(found)}")
+            yield fine("source", f"{file.path}: {len(found)} file{'s' * (len(found) > 1)}")
 
 
-def _files(found: list[str]) -> str:
-    return f"{len(found)} files" if len(found) > 1 else Path(found[0]).name
+def _holds_a_secret(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return redact(text) != text

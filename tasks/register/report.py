@@ -39,7 +39,7 @@ def render(trial: TrialRecord) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"percent": _percent, "usd": usd, "points": _points}
+    environment.filters |= {"percent": _percent, "usd": usd, "points": _points, "p": _p}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         trial=trial,
@@ -56,7 +56,11 @@ def render(trial: TrialRecord) -> str:
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
-    return "unknown" if value is None else f"{100 * value:.{digits}f} %"
+    return "unknown" if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _points(value: float) -> str:
