@@ -112,8 +112,9 @@ def _await(started: dict[str, subprocess.Popen[bytes]], health: dict[str, str]) 
 
 
 def _until_one_ends(started: dict[str, subprocess.Popen[bytes]]) -> None:
+    for wish in (signal.SIGTERM, signal.SIGINT):  # a shell starts background jobs with SIGINT ignored
+        signal.signal(wish, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         while True:
             _require_alive(started)
             time.sleep(1)

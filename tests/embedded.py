@@ -31,6 +31,7 @@ class RunningServer:
     pid: int
     state: Path
     process: subprocess.Popen[str]
+    settings: dict[str, Any]
 
     def log(self, call: str | None = None) -> list[dict[str, Any]]:
         """Every logged request, or those of one call such as `jobs.create`, oldest first."""
@@ -38,10 +39,9 @@ class RunningServer:
         return [line for line in map(json.loads, lines) if call in (None, line["call"])]
 
     def change_settings(self, **settings: Any) -> None:
-        """Write the settings file anew: the server follows on its next request."""
+        """What it started with and these, from its next request on; without any, what it started with."""
         path = self.state / "settings.json"
-        merged = {**json.loads(path.read_text()), **settings}
-        path.with_suffix(".new").write_text(json.dumps(merged))
+        path.with_suffix(".new").write_text(json.dumps({**self.settings, **settings}))
         path.with_suffix(".new").replace(path)
 
     def kill(self) -> None:
@@ -82,7 +82,7 @@ def embedded_server(
         assert process.stdout is not None
         ready = process.stdout.readline()
         assert ready, f"the server did not start: {(state / 'server.stderr').read_text()}"
-        yield RunningServer(**json.loads(ready), state=state, process=process)
+        yield RunningServer(**json.loads(ready), state=state, process=process, settings=wanted)
     finally:
         process.terminate()
         process.wait(timeout=10)

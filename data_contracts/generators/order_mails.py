@@ -7,27 +7,27 @@ from data_contracts.generators.grammar import PhraseBook, mistype
 from data_contracts.generators.inbox import Customer, Inbox
 
 CUSTOMERS = 520
-CARRIERS = ("Parcelo", "Swiftline", "BoxHop", "Harrier Post")
+CARRIERS = ("Parcelo", "Swiftline", "BoxHop", "Harrier Post", "Clover Freight")
+QUANTITIES = (1, 1, 1, 1, 2, 2, 3, 4, 5, 6, 8, 10, 12)
 FREQUENT = {"not_delivered": 5, "damaged": 4, "return_item": 4}  # topic -> weight
+UNCLEAR_SUBJECT = 0.2
+SECOND_MATTER = 0.05  # mails that raise another matter after the first, which is the one that counts
 SAID = {"greeting": 0.8, "context": 0.45, "ask": 0.5, "closer": 0.7}  # part of a mail -> how likely it is
-MENTIONED = {"order": 0.85, "count": 0.3, "carrier": 0.3}
 
 
 def generate(seed: int, count: int = 1200) -> Export:
     """`count` mails and the planted defects; the same seed gives the same bytes."""
     book = PhraseBook("order_mails", seed)
     chance = book.chance
-    inbox = Inbox(
-        [_customer(number, book) for number in chance.sample(range(10_000, 100_000), CUSTOMERS)], "details", chance
-    )
+    customers = [_customer(number, book) for number in chance.sample(range(10_000, 100_000), CUSTOMERS)]
+    inbox = Inbox(customers, "details", chance)
     topics = list(book.content["topics"])
     weights = [FREQUENT.get(topic, 2) for topic in topics]
     rows = []
     for topic in chance.choices(topics, weights, k=count):
         writer = inbox.writer()
         facts = _facts(book)
-        text = _mail(topic, writer, facts, book)
-        rows.append(inbox.row(writer, text, _details(topic, facts)))
+        rows.append(inbox.row(writer, _mail(topic, writer, facts, book), _details(topic, facts)))
     return export(rows, inbox, lambda details: {**details, "topic": chance.choice(["other", "Complaint", "n/a"])})
 
 
@@ -38,36 +38,41 @@ def _customer(number: int, book: PhraseBook) -> Customer:
 
 
 def _facts(book: PhraseBook) -> dict[str, str]:
-    """What the mail is going to mention; a fact that it does not mention is absent."""
-    chance = book.chance
-    known = {
-        "order": f"FH-{chance.randrange(10_000, 99_999)}",
-        "count": str(chance.randrange(2, 13)),
-        "carrier": chance.choice(CARRIERS),
+    """What the shop knows of the order; an article's code starts with its maker and differs from order to order."""
+    make, item, variant = book.say("{new_product}").split("/")
+    return {
+        "order": f"FH-{book.chance.randrange(10_000, 100_000)}",
+        "article": f"{make[:3].upper()}{book.chance.randrange(100, 1000)}",
+        "product": f"{make} {item} {variant}".strip(),
+        "item": item,
+        "count": str(book.chance.choice(QUANTITIES)),
+        "carrier": book.chance.choice(CARRIERS),
     }
-    mentioned = {name: value for name, value in known.items() if chance.random() < MENTIONED[name]}
-    return {"product": book.say("{new_product}"), **mentioned}
 
 
 def _details(topic: str, facts: dict[str, str]) -> dict[str, Any]:
     return {
         "topic": topic,
-        "order_number": facts.get("order"),
-        "product": facts["product"],
-        "quantity": int(facts["count"]) if "count" in facts else None,
-        "carrier": facts.get("carrier"),
+        "order_number": facts["order"],
+        "article": facts["article"],
+        "quantity": int(facts["count"]),
+        "carrier": facts["carrier"],
     }
 
 
 def _mail(topic: str, writer: Customer, facts: dict[str, str], book: PhraseBook) -> str:
-    """The request, and in any order the facts and what people add."""
-    chance, symbols = book.chance, book.symbols
+    """What the customer wrote, laid out as the channel does, with the facts of the order."""
+    chance, symbols, content = book.chance, book.symbols, book.content
 
     def maybe(part: str) -> str:
         return book.pick(symbols[part], full_name=writer.name) if chance.random() < SAID[part] else ""
 
-    request = mistype(book.say(chance.choice(book.content["topics"][topic].splitlines()), product="{}"), 0.01, chance)
-    body = [request.replace("{}", facts["product"]), maybe("context")]
-    body += [book.pick(symbols[f"with_{name}"], **facts) for name in MENTIONED if name in facts]
+    body = [book.pick(content["topics"][topic], item=facts["item"]), maybe("context")]
     chance.shuffle(body)
-    return " ".join(" ".join([maybe("greeting"), *body, maybe("ask"), maybe("closer")]).split())
+    if chance.random() < SECOND_MATTER:
+        other = chance.choice([name for name in content["topics"] if name != topic])
+        body.append(f"Besides: {book.pick(content['topics'][other], item=facts['item'])}")
+    words = mistype(" ".join([maybe("greeting"), *body, maybe("ask"), maybe("closer")]), 0.01, chance)
+    summed_up = "unclear" if chance.random() < UNCLEAR_SUBJECT else topic
+    subject = book.pick(content["subjects"][summed_up], **facts)
+    return str(content["blocks"][writer.channel]).format(**facts, subject=subject, words=words).strip()

@@ -1,6 +1,7 @@
 """The contract's expectations, run by Great Expectations; results name rows by id and hold none of their text."""
 
 import json
+import logging
 from typing import Any
 
 import pandas as pd
@@ -57,6 +58,7 @@ def _run(frame: pd.DataFrame, expectations: list[Expectation], contract: Contrac
     """Great Expectations' results by position; it returns them in an order of its own."""
     import great_expectations as gx
 
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)  # it reports each temporary folder
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False, "metric_calculations": False}
     asset = context.data_sources.add_pandas("memory").add_dataframe_asset("examples")

@@ -9,13 +9,14 @@ import itertools
 import logging
 import math
 import random
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from data_contracts.answers import AnswerStore, StoredAnswer
 from data_contracts.records import Outcome
+from tasks.errors import TunegateError
 from tasks.evaluate.exchange import Exchange, Line, Reply
 from tasks.evaluate.pace import Pace
 from tasks.providers.failure import Failure, read_error, stopping_error
@@ -25,6 +26,7 @@ CALL = "asking for answers"
 QUESTION_S = 300.0  # how long one question may fail while others are answered
 MODEL_S = 60.0  # how long a model may be missing: a fresh tune is not there at once everywhere
 OUTAGE_S = 900.0  # how long the provider may be away before the run stops, resumable
+GATHER_S = 0.05  # a commit costs some milliseconds, a kill at most what was gathered since the last
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 8.0
 
 log = logging.getLogger(__name__)
@@ -79,7 +81,9 @@ def answer_all(
     missing = [by_request[request] for request in sorted(by_request.keys() - stored.keys())]
     journal = _Journal(store, lambda finished: progress(len(stored) + finished, len(by_request)))
     journal.report()
-    asyncio.run(_ask(missing, endpoint, journal))
+    if missing:
+        asyncio.run(_ask(missing, endpoint, journal))
+    _warn_of_failures(journal.finished.values())
     records = {**stored, **journal.finished}
     return [_answer(question, records[question.request], question.request in stored) for question in questions]
 
@@ -90,20 +94,27 @@ class _Journal:
     def __init__(self, store: AnswerStore, progress: Callable[[int], None]) -> None:
         self._store, self._progress = store, progress
         self._waiting: list[StoredAnswer] = []
-        self._storing = asyncio.Lock()
         self.finished: dict[str, StoredAnswer] = {}
 
-    async def keep(self, answer: StoredAnswer) -> None:
-        """Return when the answer is stored. Whoever comes first stores for all who came meanwhile."""
+    def add(self, answer: StoredAnswer) -> None:
+        """An answer has come; it counts after the next flush."""
         self._waiting.append(answer)
-        async with self._storing:
+
+    async def write(self) -> None:
+        """Flush now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(GATHER_S)
             await self.flush()
 
     async def flush(self) -> None:
-        """Store what is waiting, beside the event loop: a commit must not hold up the clocks of other answers."""
-        batch, self._waiting = self._waiting, []
+        """Store what is waiting, beside the event loop: a commit must not hold up the clocks of other answers.
+
+        Cancelled half-way, it may be called again: the store keeps the first answer to a request.
+        """
+        batch = [*self._waiting]
         if batch:
             await asyncio.to_thread(self._store.store_answers, [one for one in batch if one.outcome != "failed"])
+            del self._waiting[: len(batch)]
             self.finished |= {answer.request: answer for answer in batch}
             self.report()
 
@@ -118,16 +129,17 @@ class _Engine:
     def __init__(self, questions: Sequence[Question], line: Line, journal: _Journal, most: int) -> None:
         self._queue, self._line, self._journal = deque(questions), line, journal
         self._pace = Pace(most)
-        self._workers = min(2 * most, len(questions))  # half of them may be backing off or storing
+        self._workers = min(2 * most, len(questions))  # half of them may be backing off
         self._door, self._news = asyncio.Lock(), asyncio.Event()
         self._last_answer = _now()
 
     async def run(self) -> None:
         """Answer all. The first error that ends it for one ends it for all; what was answered is stored."""
         try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(self._workers):
-                    workers.create_task(self._work())
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(self._journal.write())
+                await asyncio.wait([group.create_task(self._work()) for _ in range(self._workers)])
+                writer.cancel()
         except BaseExceptionGroup as stopped:
             raise stopped.exceptions[0] from None
         finally:
@@ -135,7 +147,7 @@ class _Engine:
 
     async def _work(self) -> None:
         while self._queue:
-            await self._journal.keep(await self._settle(self._queue.popleft()))
+            self._journal.add(await self._settle(self._queue.popleft()))
 
     async def _settle(self, question: Question) -> StoredAnswer:
         """Ask until there is an answer, or no hope of one."""
@@ -149,7 +161,6 @@ class _Engine:
                 break
             self._stop_for(failure, since)
             if self._is_hopeless(failure, since):
-                log.warning("a question to %s counts as failed: %s", question.model, failure)
                 break
             if self._slow_down(question, failure, sent_at):
                 since = _now()
@@ -181,12 +192,14 @@ class _Engine:
 
     def _stop_for(self, failure: Failure, since: float) -> None:
         """Raise what ends the whole run: the key, the account, a model that stays away, a provider that does."""
-        if stopped := stopping_error(CALL, failure):
-            raise stopped
         missing = failure.status == 404 and _now() - since > MODEL_S
         away = (failure.retry_after or 0) > OUTAGE_S or _now() - self._last_answer > OUTAGE_S
+        stopped: TunegateError | None = stopping_error(CALL, failure)
         if missing or 300 <= failure.status < 400 or (failure.transient and away):
-            raise read_error(CALL, failure)
+            stopped = stopped or read_error(CALL, failure)
+        if stopped:
+            self._pace.hold(math.inf, _now())
+            raise stopped
 
     def _is_hopeless(self, failure: Failure, since: float) -> bool:
         if failure.transient:
@@ -208,6 +221,12 @@ class _Engine:
 async def _ask(questions: Sequence[Question], endpoint: AnswerEndpoint, journal: _Journal) -> None:
     async with Line(endpoint) as line:
         await _Engine(questions, line, journal, endpoint.max_concurrency).run()
+
+
+def _warn_of_failures(records: Iterable[StoredAnswer]) -> None:
+    reasons = Counter(record.finish_reason for record in records if record.outcome == "failed")
+    if reasons:
+        log.warning("%d requests count as failed: %s", reasons.total(), dict(reasons))
 
 
 def _now() -> float:

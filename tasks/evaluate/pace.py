@@ -97,9 +97,9 @@ class Pace:
             self._allowed = self._steep_until = max(1.0, self._allowed / 2)
 
     def failed(self, question: str, now: float) -> None:
-        """A question failed for a reason that may pass."""
+        """A question failed for a reason that may pass. What was in flight when the outage came is no probe."""
         self._failing.add(question)
-        if self.down:
+        if self.down and now >= self._closed_until:
             self.hold(min(PROBE_CAP_S, PROBE_S * 2**self._probes), now)
             self._probes += 1
 

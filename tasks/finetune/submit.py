@@ -191,6 +191,7 @@ class _Purchase:
             raise self._parked(intent)
 
         settle_s = self.order.fine_tune.settle_s - (self.clock.now() - intent.updated_at)
+        log.warning("the answer to a paid request was lost: looking for its job for %.0f s", max(0.0, settle_s))
         jobs = patiently(look, self.clock, (ProviderUnavailableError, SubmissionParkedError), settle_s)
         return self._adopt(intent, jobs)
 

@@ -93,12 +93,13 @@ class OpenAIWire:
         """
         every = partial(self._client.fine_tuning.jobs.with_raw_response.list, limit=PAGE)
         found: dict[str, WireJob] = {}
-        for send in (partial(every, metadata={"intent": intent}), every):
+        for send in (every, partial(every, metadata={"intent": intent})):
             jobs, whole = self._listing("listing fine-tuning jobs", send, WirePage[WireJob])
             if not whole:
                 raise _endless("listing fine-tuning jobs")
             found |= {job.id: job for job in jobs if job.is_of(intent, training_file)}
-        return [job.normalised() for job in sorted(found.values(), key=lambda job: (job.created_at, job.id))]
+        oldest_first = [*found.values()][::-1]  # they came newest first, and two may share a second
+        return [job.normalised() for job in sorted(oldest_first, key=lambda job: job.created_at)]
 
     def job(self, job_id: str) -> Job:
         """Its present state."""

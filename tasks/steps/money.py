@@ -60,11 +60,11 @@ def wait(space: Workspace, edge: Edge, clock: Clock, on_event: Callable[[JobEven
         job = wait_for(submission.job_id, edge.provider, policy, clock, on_event)
         assert job.model is not None  # noqa: S101 - `wait` returns no job without one
         await_servable(job.model, edge.provider, clock)
-        conclude(submission, job, edge.provider, edge.ledger)
         cost = _training_cost(job, edge)
         if cost is not None:
             key, case = f"training {submission.intent}", space.case.use_case.name
             edge.ledger.record_spend(key, case, space.folder.run, "training", cost)
+        conclude(submission, job, edge.provider, edge.ledger)
         tuned = FineTuned(
             submission=submission,
             model=job.model,

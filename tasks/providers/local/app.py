@@ -2,9 +2,7 @@
 
 import os
 import secrets
-import sys
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tasks.providers.local import chat, handlers
 from tasks.providers.local.catalogue import Catalogue
-from tasks.providers.local.errors import ApiError
+from tasks.providers.local.errors import ApiError, report
 from tasks.providers.local.fault_effects import Exchange, play
 from tasks.providers.local.faults import Exit, Faults, JobFate
 from tasks.providers.local.files import Files
@@ -105,8 +103,7 @@ class Endpoint:
         except ApiError as refusal:
             return json_response(refusal.body(), refusal.status, dict(refusal.headers))
         except Exception as problem:
-            # where it happened, but not its text, which may quote a message
-            print(type(problem).__name__, *traceback.format_tb(problem.__traceback__), file=sys.stderr)
+            report(problem)
             return json_response(ApiError(500, "The server had an error.", code="server_error").body(), 500)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,8 @@ class Completion:
         return _event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _head(self, kind: str) -> Public:
-        fingerprint = self.model.fingerprint
         head = {"id": self.id, "object": kind, "created": self.created, "model": self.model.id}
-        return {**head, "system_fingerprint": fingerprint}
+        return {**head, "system_fingerprint": self.model.fingerprint}
 
 
 async def complete(request: ChatRequest, model: Model, settings: Settings) -> Completion:
@@ -141,9 +141,7 @@ def _cut(text: str, tokens: list[Token], request: ChatRequest) -> tuple[str, lis
     found = [position for stop in request.stops if stop and (position := text.find(stop)) >= 0]
     if found:
         text = text[: min(found)]
-        starts = [0]
-        for token, _, _ in tokens:
-            starts.append(starts[-1] + len(token))
+        starts = accumulate((len(token) for token, _, _ in tokens), initial=0)
         tokens = [token for token, start in zip(tokens, starts, strict=False) if start < len(text)]
     if request.token_limit is not None and len(tokens) > request.token_limit:
         tokens = tokens[: request.token_limit]

@@ -1,6 +1,8 @@
 """Refusals in OpenAI's words: a status, and the body `{"error": {message, type, param, code}}`."""
 
 import re
+import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -61,3 +63,8 @@ def invalid_body(problems: ValidationError) -> ApiError:
         "invalid_value": f"Invalid value for '{param}': {worst['msg']}.",
     }
     return ApiError(400, wording[code], param, code)
+
+
+def report(problem: Exception) -> None:
+    """Print where an unexpected error happened, but not its text, which may quote a message."""
+    print(type(problem).__name__, *traceback.format_tb(problem.__traceback__), file=sys.stderr, flush=True)

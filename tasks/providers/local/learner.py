@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from tasks.providers.local.learning.choices import evidence, mixed, options, ranked
+from tasks.providers.local.learning.choices import closeness, evidence, mixed, options, ranked
 from tasks.providers.local.learning.features import capacity_of
 from tasks.providers.local.learning.learnt import load
 from tasks.providers.local.learning.objects import ObjectAnswer
@@ -65,8 +65,10 @@ class Answerer:
         names = list(dict.fromkeys([*(listed or learnt), *(answer for _, answer in shown)]))
         if learnt and not listed and not shown:
             return sorted(learnt.items(), key=lambda one: -one[1])
-        pairs = [(text, names.index(answer)) for text, answer in shown]
-        logits = evidence(lesson.question, descriptions(lesson.instructions, names), pairs, self._capacity)
+        close = closeness(lesson.question, [text for text, _ in shown], self._capacity)
+        pairs = [(one, names.index(answer)) for one, (_, answer) in zip(close, shown, strict=True)]
+        said = list(descriptions(lesson.instructions, names).values())
+        logits = evidence(lesson.question, said, pairs, self._capacity)
         return ranked(names, mixed(names, logits, learnt) if learnt else logits)
 
 

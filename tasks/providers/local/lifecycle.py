@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.providers.local.catalogue import Catalogue, Tune
-from tasks.providers.local.errors import ApiError
+from tasks.providers.local.errors import ApiError, report
 from tasks.providers.local.faults import JobError
 from tasks.providers.local.files import Files
 from tasks.providers.local.job_book import JobBook
@@ -72,12 +72,12 @@ class Lifecycle:
         try:
             await self._validate(job_id)
             await self._dwell(job_id, "queued")
-            async with self._slots:
-                await self._train(job_id)
+            await self._train(job_id)
         except InvalidFileError as problem:
             self._fail(job_id, JobError(code=problem.code, message=problem.message, param=problem.param))
-        except TrainingFailedError:
-            message = "The job failed due to an internal error; trainer.log in its folder says more."
+        except Exception as problem:  # a job that nobody moves any more would be waited for in vain
+            report(problem)
+            message = "The job failed due to an internal error; the server's log and the job's folder say more."
             self._fail(job_id, JobError(code="server_error", message=message))
 
     async def _validate(self, job_id: str) -> None:
@@ -103,10 +103,11 @@ class Lifecycle:
         if job.fate.stays == "paused":
             self._book.enter(job_id, "paused", "Fine-tuning job paused")
             return
-        if job.status == "queued":
-            finish = int(self._rooms.settings.current().now() + self._seconds("running"))
-            job = self._book.enter(job_id, "running", "Fine-tuning job started", estimated_finish=finish)
-        training = await self._trained(job)
+        async with self._slots:
+            if job.status == "queued":
+                finish = int(self._rooms.settings.current().now() + self._seconds("running"))
+                job = self._book.enter(job_id, "running", "Fine-tuning job started", estimated_finish=finish)
+            training = await self._trained(job)
         await self._dwell(job_id, "running")
         if job.fate.ends == "failed":
             self._fail(job_id, job.fate.error)

@@ -18,7 +18,7 @@ from tasks.providers.local.learning.copier import Copier
 from tasks.providers.local.learning.copier_training import CopierTraining, targets
 from tasks.providers.local.learning.features import Vectoriser, bag, capacity_of
 from tasks.providers.local.learning.learnt import Learnt
-from tasks.providers.local.learning.positions import position_bags
+from tasks.providers.local.learning.positions import position_rows
 from tasks.providers.local.learning.reader import Example, examples
 from tasks.providers.local.learning.softmax import RATE, Part, Progress, in_parts
 from tasks.providers.local.learning.syllabus import Objects, Syllabus, Texts, syllabus_of
@@ -114,8 +114,8 @@ def _copier(
 ) -> tuple[Copier, list[Part]]:
     capacity = capacity_of(base)
     texts = [example.text for example in learn] if syllabus.heads else []
-    bags = [one for text in texts for one in position_bags(text, capacity)]
-    model = Copier(Vectoriser.fit(bags, minimum=2, by_rarity=False), syllabus.heads, capacity)
+    vectoriser = Vectoriser.fit(position_rows(texts, capacity), minimum=2, by_rarity=False)
+    model = Copier(vectoriser, syllabus.heads, capacity)
     if not syllabus.heads:
         return model, []
     learnt = targets(model, texts, syllabus.copies(learn))

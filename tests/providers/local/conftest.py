@@ -17,6 +17,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="package")
+def _settable_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with embedded_server(tmp_path_factory.mktemp("settable") / "state") as running:
+        yield running
+
+
+@pytest.fixture
+def settable(_settable_server: RunningServer) -> Iterator[RunningServer]:
+    """A server whose settings a test may change as it likes."""
+    yield _settable_server
+    _settable_server.change_settings()
+    support.client(_settable_server.url).models.list()  # the server takes a change over with its next request
+
+
+@pytest.fixture(scope="package")
 def openai(server: RunningServer) -> OpenAI:
     """The SDK on that server."""
     return support.client(server.url)

@@ -44,7 +44,9 @@ def create_job(openai: OpenAI, training_file: str | None = None, **parameters: A
 
 def wait_for(openai: OpenAI, job_id: str, *statuses: str) -> FineTuningJob:
     """The job once it is in one of the states, at most half a minute later."""
-    return until(lambda: openai.fine_tuning.jobs.retrieve(job_id), lambda job: job.status in statuses)
+    job = until(lambda: openai.fine_tuning.jobs.retrieve(job_id), lambda job: job.status in (*statuses, "failed"))
+    assert job.status in statuses, job.error
+    return job
 
 
 def until(look: Callable[[], T], enough: Callable[[T], bool], seconds: float = 30) -> T:

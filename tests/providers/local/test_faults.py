@@ -16,6 +16,7 @@ from openai import (
     RateLimitError,
 )
 
+from tasks.providers.local.faults import Faults
 from tests.embedded import RunningServer, embedded_server
 from tests.providers.local import support
 
@@ -215,8 +216,9 @@ def test_a_rule_lets_calls_pass_first_and_patterns_cover_several_calls(tmp_path)
         ({"call": "jobs.create", "happens": {"kind": "reset", "wait": 1}}, "0.happens.reset.wait: Extra inputs"),
     ],
 )
-def test_a_wrong_rule_is_named_and_the_server_does_not_start(tmp_path, rule, named):
-    with pytest.raises(AssertionError) as refused, embedded_server(tmp_path, faults=[rule]):
-        pass
-    assert named in str(refused.value)
-    assert "faults.json" in str(refused.value)
+def test_a_wrong_rule_is_named_by_file_place_and_field(tmp_path, rule, named):
+    path = tmp_path / "faults.yaml"
+    path.write_text(json.dumps([rule]))
+    with pytest.raises(ValueError) as refused:
+        Faults.from_file(path, tmp_path / "counts.json")
+    assert str(refused.value).startswith(f"{path}: {named}")

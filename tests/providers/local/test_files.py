@@ -1,7 +1,7 @@
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tests.embedded import embedded_server
+from tests.embedded import RunningServer
 from tests.providers.local import support
 
 
@@ -48,14 +48,13 @@ def test_an_expiry_shorter_than_an_hour_is_refused(openai: OpenAI):
     assert refused.value.param == "expires_after.seconds"
 
 
-def test_a_file_expires_by_the_servers_clock(tmp_path):
-    with embedded_server(tmp_path) as server:
-        openai = support.client(server.url)
-        expiry = {"anchor": "created_at", "seconds": 3600}
-        file = openai.files.create(file=("t.jsonl", b"{}\n"), purpose="fine-tune", expires_after=expiry)
-        assert file.expires_at is not None
-        assert 3600 <= file.expires_at - file.created_at <= 3601
-        server.change_settings(clock_offset_s=3602)
-        with pytest.raises(NotFoundError):
-            openai.files.retrieve(file.id)
-        assert list(openai.files.list()) == []
+def test_a_file_expires_by_the_servers_clock(settable: RunningServer):
+    openai = support.client(settable.url)
+    expiry = {"anchor": "created_at", "seconds": 3600}
+    file = openai.files.create(file=("t.jsonl", b"{}\n"), purpose="fine-tune", expires_after=expiry)
+    assert file.expires_at is not None
+    assert 3600 <= file.expires_at - file.created_at <= 3601
+    settable.change_settings(clock_offset_s=3602)
+    with pytest.raises(NotFoundError):
+        openai.files.retrieve(file.id)
+    assert file.id not in [left.id for left in openai.files.list()]

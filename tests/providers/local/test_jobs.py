@@ -1,14 +1,14 @@
 import csv
 import io
+from itertools import islice
 
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 
-from tests.embedded import embedded_server
+from tests.embedded import RunningServer
 from tests.providers.local import support
 
 ENDED = ("succeeded", "failed", "cancelled")
-FOR_EVER = {"job_seconds": {"validating_files": 0.05, "queued": 0.05, "running": 3600}}
 
 
 def test_a_job_answers_with_the_dated_model_and_what_was_asked_for(openai: OpenAI, tuned):
@@ -62,33 +62,33 @@ def test_a_checkpoint_answers(openai: OpenAI, tuned):
     assert len(answers) == 1
 
 
-def test_jobs_are_listed_newest_first_in_pages_and_by_metadata(tmp_path):
-    with embedded_server(tmp_path, settings=FOR_EVER) as server:
-        openai = support.client(server.url)
-        file = support.upload(openai)
-        made = [support.create_job(openai, file, metadata={"intent": str(n % 2), "n": str(n)}).id for n in range(5)]
-        bare = support.create_job(openai, file).id
-        assert [job.id for job in openai.fine_tuning.jobs.list(limit=2)] == [bare, *made[::-1]]
-        assert [job.id for job in openai.fine_tuning.jobs.list(metadata={"intent": "1"})] == [made[3], made[1]]
-        assert [job.id for job in openai.fine_tuning.jobs.list(metadata={"intent": "1", "n": "1"})] == [made[1]]
-        assert [job.id for job in openai.fine_tuning.jobs.list(extra_query={"metadata": "null"})] == [bare]
+def test_jobs_are_listed_newest_first_in_pages_and_by_metadata(settable: RunningServer):
+    settable.change_settings(job_seconds={"validating_files": 3600})
+    openai = support.client(settable.url)
+    file = support.upload(openai)
+    made = [support.create_job(openai, file, metadata={"intent": str(n % 2), "n": str(n)}).id for n in range(5)]
+    bare = support.create_job(openai, file).id
+    assert [job.id for job in islice(openai.fine_tuning.jobs.list(limit=2), 6)] == [bare, *made[::-1]]
+    assert [job.id for job in openai.fine_tuning.jobs.list(metadata={"intent": "1"})] == [made[3], made[1]]
+    assert [job.id for job in openai.fine_tuning.jobs.list(metadata={"intent": "1", "n": "1"})] == [made[1]]
+    assert openai.fine_tuning.jobs.list(extra_query={"metadata": "null"}).data[0].id == bare
 
 
-def test_a_running_job_says_when_it_will_be_done_and_can_be_paused_resumed_and_cancelled(tmp_path):
-    with embedded_server(tmp_path, settings=FOR_EVER) as server:
-        openai = support.client(server.url)
-        job = support.wait_for(openai, support.create_job(openai).id, "running")
-        assert job.estimated_finish == pytest.approx(job.created_at + 3600, abs=5)
-        lax = support.client(server.url, strict=False)  # the SDK knows the call, but not this status
-        assert lax.fine_tuning.jobs.pause(job.id).status == "paused"
-        with pytest.raises(BadRequestError, match="is paused and cannot be paused"):
-            openai.fine_tuning.jobs.pause(job.id)
-        assert openai.fine_tuning.jobs.resume(job.id).status == "queued"
-        support.wait_for(openai, job.id, "running")
-        cancelled = openai.fine_tuning.jobs.cancel(job.id)
-        assert (cancelled.status, cancelled.fine_tuned_model) == ("cancelled", None)
-        with pytest.raises(BadRequestError, match="is cancelled and cannot be cancelled"):
-            openai.fine_tuning.jobs.cancel(job.id)
+def test_a_running_job_says_when_it_will_be_done_and_can_be_paused_resumed_and_cancelled(settable: RunningServer):
+    settable.change_settings(job_seconds={"validating_files": 0.05, "queued": 0.05, "running": 3600})
+    openai = support.client(settable.url)
+    job = support.wait_for(openai, support.create_job(openai).id, "running")
+    assert job.estimated_finish == pytest.approx(job.created_at + 3600, abs=5)
+    lax = support.client(settable.url, strict=False)  # the SDK knows the call, but not this status
+    assert lax.fine_tuning.jobs.pause(job.id).status == "paused"
+    with pytest.raises(BadRequestError, match="is paused and cannot be paused"):
+        openai.fine_tuning.jobs.pause(job.id)
+    assert openai.fine_tuning.jobs.resume(job.id).status == "queued"
+    support.wait_for(openai, job.id, "running")
+    cancelled = openai.fine_tuning.jobs.cancel(job.id)
+    assert (cancelled.status, cancelled.fine_tuned_model) == ("cancelled", None)
+    with pytest.raises(BadRequestError, match="is cancelled and cannot be cancelled"):
+        openai.fine_tuning.jobs.cancel(job.id)
 
 
 @pytest.mark.parametrize(
@@ -108,13 +108,12 @@ def test_a_bad_training_file_fails_the_job_with_the_providers_words(openai: Open
     assert (event.level, event.data["error_code"]) == ("error", code)
 
 
-def test_a_file_deleted_before_validation_fails_the_job(tmp_path):
-    slow = {"job_seconds": {"validating_files": 0.5, "queued": 0.05, "running": 0.05}}
-    with embedded_server(tmp_path, settings=slow) as server:
-        openai = support.client(server.url)
-        job = support.create_job(openai)
-        openai.files.delete(job.training_file)
-        assert support.wait_for(openai, job.id, *ENDED).error.code == "file_not_found"
+def test_a_file_deleted_before_validation_fails_the_job(settable: RunningServer):
+    settable.change_settings(job_seconds={"validating_files": 0.5, "queued": 0.05, "running": 0.05})
+    openai = support.client(settable.url)
+    job = support.create_job(openai)
+    openai.files.delete(job.training_file)
+    assert support.wait_for(openai, job.id, *ENDED).error.code == "file_not_found"
 
 
 @pytest.mark.parametrize(
@@ -139,3 +138,13 @@ def test_a_job_that_asks_for_what_is_not_allowed_is_refused_by_the_parameters_na
 def test_an_unknown_job_is_not_found(openai: OpenAI):
     with pytest.raises(NotFoundError, match="ftjob-unknown"):
         openai.fine_tuning.jobs.retrieve("ftjob-unknown")
+
+
+def test_a_job_whose_training_breaks_fails_instead_of_hanging(settable: RunningServer):
+    settable.change_settings(job_seconds={"validating_files": 0.05, "queued": 0.5, "running": 0.05})
+    openai = support.client(settable.url)
+    job = support.wait_for(openai, support.create_job(openai).id, "queued")
+    (settable.state / "jobs" / job.id / "training-1").touch()  # where the training wants its folder
+    failed = support.wait_for(openai, job.id, *ENDED)
+    assert (failed.status, failed.error.code) == ("failed", "server_error")
+    assert "FileExistsError" in (settable.state / "server.stderr").read_text()

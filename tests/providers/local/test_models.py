@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI, PermissionDeniedError
 
-from tests.embedded import embedded_server
+from tests.embedded import RunningServer
 from tests.providers.local import support
 
 SUCCESSOR = "local-base-small-2026-11-20"
@@ -29,42 +29,40 @@ def test_a_tuned_model_is_listed_and_only_such_a_model_can_be_deleted(openai: Op
         openai.models.delete(support.DATED)
 
 
-def test_the_undated_name_moves_to_a_newer_dated_model_while_the_server_runs(tmp_path):
-    with embedded_server(tmp_path) as server:
-        openai = support.client(server.url)
-        before = openai.chat.completions.create(model=support.BASE, messages=HELLO)
-        server.change_settings(models={SUCCESSOR: {}})
-        after = openai.chat.completions.create(model=support.BASE, messages=HELLO)
-        assert (before.model, after.model) == (support.DATED, SUCCESSOR)
-        assert before.system_fingerprint != after.system_fingerprint
-        assert support.create_job(openai).model == SUCCESSOR
+def test_the_undated_name_moves_to_a_newer_dated_model_while_the_server_runs(settable: RunningServer):
+    openai = support.client(settable.url)
+    before = openai.chat.completions.create(model=support.BASE, messages=HELLO)
+    settable.change_settings(models={SUCCESSOR: {}})
+    after = openai.chat.completions.create(model=support.BASE, messages=HELLO)
+    assert (before.model, after.model) == (support.DATED, SUCCESSOR)
+    assert before.system_fingerprint != after.system_fingerprint
+    assert support.create_job(openai).model == SUCCESSOR
 
 
-def test_a_base_model_is_gone_with_its_tunes_from_its_shutdown_date_on(tmp_path):
-    with embedded_server(tmp_path) as server:
-        openai = support.client(server.url)
-        tune = support.wait_for(openai, support.create_job(openai).id, "succeeded").fine_tuned_model
-        today = dt.datetime.now(dt.UTC).date()
-        later = (today + dt.timedelta(days=90)).isoformat()
-        server.change_settings(models={support.DATED: {"shutdown_date": later}})
-        assert openai.models.retrieve(tune).shutdown_date == openai.models.retrieve(support.DATED).shutdown_date
-        assert str(openai.models.retrieve(tune).shutdown_date) == later
-        server.change_settings(models={support.DATED: {"shutdown_date": today.isoformat()}})
-        for model in (support.DATED, support.BASE, tune):
-            with pytest.raises(NotFoundError) as gone:
-                openai.chat.completions.create(model=model, messages=HELLO)
-            assert gone.value.code == "model_not_found"
-        assert [model.id for model in openai.models.list()] == ["local-base-large", "local-base-large-2026-06-01"]
+def test_a_base_model_is_gone_with_its_tunes_from_its_shutdown_date_on(settable: RunningServer):
+    openai = support.client(settable.url)
+    tune = support.wait_for(openai, support.create_job(openai).id, "succeeded").fine_tuned_model
+    today = dt.datetime.now(dt.UTC).date()
+    later = (today + dt.timedelta(days=90)).isoformat()
+    settable.change_settings(models={support.DATED: {"shutdown_date": later}})
+    assert openai.models.retrieve(tune).shutdown_date == openai.models.retrieve(support.DATED).shutdown_date
+    assert str(openai.models.retrieve(tune).shutdown_date) == later
+    settable.change_settings(models={support.DATED: {"shutdown_date": today.isoformat()}})
+    for model in (support.DATED, support.BASE, tune):
+        with pytest.raises(NotFoundError) as gone:
+            openai.chat.completions.create(model=model, messages=HELLO)
+        assert gone.value.code == "model_not_found"
+    assert [model.id for model in openai.models.list()] == ["local-base-large", "local-base-large-2026-06-01"]
 
 
-def test_prices_are_served_and_settable(tmp_path):
+def test_prices_are_served_and_settable(settable: RunningServer):
     dear = {"input": 1, "output": 2, "training": 3, "tuned_input": 4, "tuned_output": 5}
-    with embedded_server(tmp_path, settings={"prices": {"local-base-small": dear}}) as server:
-        table = support.client(server.url).get("/prices", cast_to=object)
-        by_model = {row["model"]: row for row in table["data"]}
-        assert (table["currency"], table["unit"]) == ("USD", "per_million_tokens")
-        assert by_model[support.DATED] == {"model": support.DATED, **dear}
-        assert by_model["local-base-large"]["training"] > 0
+    settable.change_settings(prices={"local-base-small": dear})
+    table = support.client(settable.url).get("/prices", cast_to=object)
+    by_model = {row["model"]: row for row in table["data"]}
+    assert (table["currency"], table["unit"]) == ("USD", "per_million_tokens")
+    assert by_model[support.DATED] == {"model": support.DATED, **dear}
+    assert by_model["local-base-large"]["training"] > 0
 
 
 def test_a_job_on_a_tuned_model_is_refused(openai: OpenAI, tuned):
@@ -72,11 +70,10 @@ def test_a_job_on_a_tuned_model_is_refused(openai: OpenAI, tuned):
         support.create_job(openai, model=tuned.model)
 
 
-def test_fine_tuning_can_be_closed_to_new_jobs_while_models_keep_answering(tmp_path):
-    with embedded_server(tmp_path) as server:
-        openai = support.client(server.url)
-        server.change_settings(training_closed=True)
-        with pytest.raises(PermissionDeniedError) as closed:
-            support.create_job(openai)
-        assert closed.value.code == "fine_tuning_unavailable"
-        assert openai.chat.completions.create(model=support.BASE, messages=HELLO).choices
+def test_fine_tuning_can_be_closed_to_new_jobs_while_models_keep_answering(settable: RunningServer):
+    openai = support.client(settable.url)
+    settable.change_settings(training_closed=True)
+    with pytest.raises(PermissionDeniedError) as closed:
+        support.create_job(openai)
+    assert closed.value.code == "fine_tuning_unavailable"
+    assert openai.chat.completions.create(model=support.BASE, messages=HELLO).choices

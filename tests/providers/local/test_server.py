@@ -8,10 +8,11 @@ import urllib.request
 import pytest
 from openai import OpenAI
 
-from tests.embedded import REPOSITORY, embedded_server
+from tasks.providers.local.settings import SettingsFile
+from tests.embedded import REPOSITORY, RunningServer, embedded_server
 from tests.providers.local import support
 
-SLOW = {"job_seconds": {"validating_files": 0.05, "queued": 0.05, "running": 1}}
+SLOW = {"job_seconds": {"validating_files": 0.05, "queued": 0.05, "running": 1.5}}
 QUESTION = [{"role": "user", "content": "where is parcel"}]
 
 
@@ -75,7 +76,7 @@ def test_it_listens_on_loopback_only(server):
 
 
 def test_it_leaves_when_idle_but_not_while_a_job_runs(tmp_path):
-    with embedded_server(tmp_path, settings=SLOW, idle_exit=0.4) as server:
+    with embedded_server(tmp_path, settings=SLOW, idle_exit=1) as server:
         openai = support.client(server.url)
         job = support.create_job(openai).id
         server.process.wait(30)
@@ -83,27 +84,35 @@ def test_it_leaves_when_idle_but_not_while_a_job_runs(tmp_path):
         assert support.client(again.url).fine_tuning.jobs.retrieve(job).status == "succeeded"
 
 
+def test_a_server_with_wrong_settings_or_a_file_that_is_not_there_does_not_start(tmp_path):
+    (tmp_path / "settings.yaml").write_text("latency: {base: 1}")
+    wrong, missing = start("--state", tmp_path), start("--state", tmp_path, "--settings", tmp_path / "none.yaml")
+    assert (wrong.returncode, missing.returncode) == (2, 2)
+    assert "settings.yaml: latency.base: Extra inputs" in wrong.stderr
+    assert "none.yaml" in missing.stderr
+
+
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ("latency: {base: 1}", "latency.base: Extra inputs"),
         ("models: {gpt-5: {}}", "models.gpt-5: a base model is named local-base-NAME-YYYY-MM-DD"),
         ("models: {local-base-new-2026-11-01: {}}", "set prices.local-base-new for it"),
+        ("prices: {local-base-new: {input: -1}}", "prices.local-base-new.input: Input should be greater than"),
         ("latency: [", "settings.yaml"),
     ],
 )
-def test_wrong_settings_are_named_and_the_server_does_not_start(tmp_path, settings, named):
-    (tmp_path / "settings.yaml").write_text(settings)
-    refused = start("--state", tmp_path)
-    assert refused.returncode == 2
-    assert named in refused.stderr
+def test_wrong_settings_are_named(tmp_path, settings, named):
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings)
+    with pytest.raises(ValueError, match=r"settings\.yaml") as refused:
+        SettingsFile(path)
+    assert named in str(refused.value)
 
 
-def test_settings_that_become_wrong_leave_the_last_good_ones(tmp_path):
-    with embedded_server(tmp_path) as server:
-        server.change_settings(training_closed="perhaps")
-        assert support.create_job(support.client(server.url)).id
-    assert "training_closed" in (tmp_path / "server.stderr").read_text()
+def test_settings_that_become_wrong_leave_the_last_good_ones(settable: RunningServer):
+    settable.change_settings(training_closed="perhaps")
+    assert support.create_job(support.client(settable.url)).id
+    assert "training_closed" in (settable.state / "server.stderr").read_text()
 
 
 def test_the_log_holds_ids_and_tokens_and_no_text(tmp_path):

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -23,22 +24,18 @@ _NOTHING_SAID = 0.1  # cosine of a value of which nothing is said, such as null
 class Rarity:
     """How rare features are among texts: 1 + ln((1 + texts) / (1 + texts that have it))."""
 
-    def __init__(self, bags: Sequence[Bag], beside: "Rarity | None" = None) -> None:
-        self._counts = Counter(feature for found in bags for feature in found)
-        self._beside = beside
-        self._size: int = len(bags) + (beside._size if beside else 0)
+    def __init__(self, bags: Sequence[Bag]) -> None:
+        by_count = [1 + math.log((1 + len(bags)) / (1 + count)) for count in range(len(bags) + 1)]
+        counts = Counter(chain.from_iterable(bags))
+        self._unseen = by_count[0]
+        self._weights = {feature: by_count[count] for feature, count in counts.items()}
 
     def vector(self, found: Bag) -> dict[str, float]:
         """A bag as a vector of unit length."""
-        vector = {feature: weight * self._weight(feature) for feature, weight in found.items()}
-        norm = math.sqrt(sum(weight * weight for weight in vector.values())) or 1.0
+        weights, unseen = self._weights, self._unseen
+        vector = {feature: weight * weights.get(feature, unseen) for feature, weight in found.items()}
+        norm = math.hypot(*vector.values()) or 1.0
         return {feature: weight / norm for feature, weight in vector.items()}
-
-    def _weight(self, feature: str) -> float:
-        return 1 + math.log((1 + self._size) / (1 + self._count(feature)))
-
-    def _count(self, feature: str) -> int:
-        return self._counts[feature] + (self._beside._count(feature) if self._beside else 0)
 
 
 class Described:
@@ -65,23 +62,19 @@ class Described:
 described = lru_cache(maxsize=256)(Described)
 
 
-def closeness(question: str, texts: Sequence[str], capacity: Capacity, beside: Rarity | None = None) -> list[float]:
-    """Cosine of a question with each text; rarity counts over these texts and those `beside`."""
+def closeness(question: str, texts: Sequence[str], capacity: Capacity) -> list[float]:
+    """Cosine of a question with each text."""
     bags = [bag(text, capacity) for text in texts]
-    rarity = Rarity(bags, beside)
+    rarity = Rarity(bags)
     asked = rarity.vector(bag(question, capacity))
     return [_product(rarity.vector(found), asked) for found in bags]
 
 
-def evidence(
-    question: str, texts: Sequence[str], examples: Sequence[tuple[str, int]], capacity: Capacity
-) -> list[float]:
-    """A logit for each value: `texts` say what it is, `examples` are inputs with the number of the right one."""
-    said = described(tuple(texts), capacity)
-    logits = [_DESCRIBED * one for one in said.closeness(bag(question, capacity))]
-    close = closeness(question, [text for text, _ in examples], capacity, said.rarity)
-    for (_, number), one in zip(examples, close, strict=True):
-        logits[number] += _SHOWN * one * one
+def evidence(question: str, said: Sequence[str], shown: Sequence[tuple[float, int]], capacity: Capacity) -> list[float]:
+    """A logit for each value from what is said of it, and from examples: (closeness, number of the value)."""
+    logits = [_DESCRIBED * one for one in described(tuple(said), capacity).closeness(bag(question, capacity))]
+    for close, number in shown:
+        logits[number] += _SHOWN * close * close
     return logits
 
 
@@ -92,7 +85,7 @@ def mixed(keys: Sequence[str], logits: Sequence[float], learnt: Mapping[str, flo
 
 def ranked(values: Sequence[Value], logits: Sequence[float]) -> list[tuple[Value, float]]:
     """Values with their probabilities, best first."""
-    chances = softmax(np.array(logits)).tolist()
+    chances = softmax(np.array(logits, np.float32)).tolist()
     return sorted(zip(values, chances, strict=True), key=lambda one: -one[1])
 
 

@@ -1,9 +1,8 @@
 """Learnt decisions between known values: one multinomial logistic model, with a softmax for each field."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path as FilePath
-from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,6 +12,7 @@ from tasks.providers.local.learning.features import Bag, Floats, Vectoriser
 from tasks.providers.local.learning.softmax import Progress, descend, softmax
 
 UNKNOWN = -1
+_MOST = 500  # values of one field
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,12 @@ class Head:
 
 
 def heads_of(targets: Mapping[str, Sequence[str | None]]) -> list[Head]:
-    """One head a field with the values that its examples have, in order of first sight; None is no example."""
+    """One head a field with the most frequent values of its examples; None is no example."""
     heads: list[Head] = []
     for name, values in targets.items():
         start = heads[-1].columns.stop if heads else 0
-        heads.append(Head(name, tuple(dict.fromkeys(value for value in values if value is not None)), start))
+        counts = Counter(value for value in values if value is not None)
+        heads.append(Head(name, tuple(value for value, _ in counts.most_common(_MOST)), start))
     return heads
 
 
@@ -109,7 +110,7 @@ class ClassifierTraining:
         number = {name: {value: at for at, value in enumerate(head.values)} for name, head in self.model.heads.items()}
         return {
             name: np.array(
-                [number[name].get(value or "", UNKNOWN) if value is not None else UNKNOWN for value in values]
+                [UNKNOWN if value is None else number[name].get(value, UNKNOWN) for value in values], np.intp
             )
             for name, values in targets.items()
         }

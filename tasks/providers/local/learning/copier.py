@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from tasks.providers.local.learning.features import Capacity, Floats, Vectoriser
 from tasks.providers.local.learning.positions import position_bags
@@ -19,6 +20,8 @@ from tasks.providers.local.learning.softmax import softmax
 from tasks.providers.local.learning.spans import Span, cut
 
 NOWHERE: tuple[Span, ...] = ()
+_NO_SPANS = np.zeros(0, np.intp)
+Indices = NDArray[np.intp]
 Places = tuple[Span, ...] | None  # where a value stands; NOWHERE: there is none; None: nothing is known
 _MOST = 5
 _LIST_SHARE = 0.4  # of the best first token's probability, from which another one opens a further item of a list
@@ -85,62 +88,30 @@ class Copier:
 def _ranked(head: CopyHead, text: str, first: Floats, last: Floats) -> list[tuple[Any, float]]:
     if head.many:
         return _several(head, text, first, last)
-    spans, chances = _spans(head, first, last)
-    ranked: dict[Any, float] = {None: chances[0]}
-    for at in np.argsort(-chances[1:])[: _MOST * 2]:
-        value = render(head.rendering, cut(text, spans[at]))
+    starts, ends, chances = _spans(head, first, last)
+    found: dict[Any, float] = {None: float(chances[0])}
+    for at in np.argsort(-chances[1:])[: _MOST * 2].tolist():
+        value = render(head.rendering, cut(text, Span(int(starts[at]), int(ends[at]))))
         if value is not None:
-            ranked[value] = ranked.get(value, 0.0) + float(chances[1 + at])
-    total = sum(ranked.values())
-    best = sorted(ranked.items(), key=lambda one: -one[1])[:_MOST]
-    return [(value, float(chance / total)) for value, chance in best]
+            found[value] = found.get(value, 0.0) + float(chances[1 + at])
+    total = sum(found.values())
+    best = sorted(found.items(), key=lambda one: -one[1])[:_MOST]
+    return [(value, chance / total) for value, chance in best]
 
 
 def _several(head: CopyHead, text: str, first: Floats, last: Floats) -> list[tuple[Any, float]]:
     chances = softmax(first)
     opening = np.flatnonzero(chances[1:] >= max(_LIST_SHARE * chances[1:].max(initial=0.0), chances[0]))
-    items: list[Any] = []
-    for at in opening:
-        ends = last[1 + at : 1 + at + head.longest]
-        items.append(render(head.rendering, cut(text, Span(int(at), int(at + ends.argmax())))))
-    none = float(chances[0])
-    found = list(dict.fromkeys(item for item in items if item is not None))
+    closing = [at + int(last[1 + at : 1 + at + head.longest].argmax()) for at in opening.tolist()]
+    items = [render(head.rendering, cut(text, Span(*ends))) for ends in zip(opening.tolist(), closing, strict=True)]
+    none, found = float(chances[0]), list(dict.fromkeys(item for item in items if item is not None))
     return sorted([(found, 1 - none), ([], none)], key=lambda one: -one[1]) if found else [([], 1.0)]
 
 
-def _spans(head: CopyHead, first: Floats, last: Floats) -> tuple[list[Span], Floats]:
-    """Every span up to the longest, and the probability of none, then of each."""
+def _spans(head: CopyHead, first: Floats, last: Floats) -> tuple[Indices, Indices, Floats]:
+    """First and last token of every span up to the longest; the probability of none, then of each."""
     count = len(first) - 1
-    spans, scores = [], [np.array([first[0] + last[0]], np.float32)]
-    for extra in range(min(head.longest, count)):
-        spans += [Span(at, at + extra) for at in range(count - extra)]
-        scores.append(first[1 : 1 + count - extra] + last[1 + extra :])
-    return spans, softmax(np.concatenate(scores))
-
-
-def taught(examples: Sequence[tuple[str, dict[str, object]]], heads: Sequence[CopyHead], capacity: Capacity) -> Copier:
-    """A copier from a handful of examples, by the log-odds of each feature where a value stands (naive Bayes)."""
-    bags = [position_bags(text, capacity) for text, _ in examples]
-    copier = Copier(Vectoriser.fit([one for rows in bags for one in rows], 1, by_rarity=False), heads, capacity)
-    inputs = [copier.vectoriser.matrix(rows) for rows in bags]
-    everywhere = sum(np.asarray((one[1:] > 0).sum(axis=0))[0] for one in inputs)
-    background = np.log((everywhere + 0.5) / (sum(one.shape[0] - 1 for one in inputs) + 1.0))
-    for at, head in enumerate(heads):
-        places = [head.places(values[head.name], text) if head.name in values else None for text, values in examples]
-        for column, ends in ((at, "first"), (len(heads) + at, "last")):
-            rows = [[1 + getattr(span, ends) for span in spans or ()] for spans in places]
-            _weigh(copier, column, list(zip(inputs, rows, places, strict=True)), background)
-    return copier
-
-
-def _weigh(
-    copier: Copier, column: int, cases: Sequence[tuple[sp.csr_matrix, list[int], Places]], background: Floats
-) -> None:
-    hits = sp.vstack([inputs[rows] for inputs, rows, _ in cases if rows])
-    here = np.asarray((hits > 0).sum(axis=0))[0]
-    odds = np.log((here + 0.5) / (hits.shape[0] + 1.0)) - background
-    copier.weights[:, column] = np.where(here > 0, odds, np.minimum(odds, 0))
-    scores = [(np.asarray(inputs @ copier.weights[:, column]), rows, places) for inputs, rows, places in cases]
-    right = float(np.mean([values[rows].max() for values, rows, _ in scores if rows]))
-    wrong = [float(values[1:].max(initial=0.0)) for values, _, places in scores if places == NOWHERE]
-    copier.bias[column] = (0.35 * right + 0.65 * float(np.mean(wrong))) if wrong else right - 6.0
+    starts = np.concatenate([np.arange(count - extra) for extra in range(min(head.longest, count))] or [_NO_SPANS])
+    ends = np.concatenate([np.arange(extra, count) for extra in range(min(head.longest, count))] or [_NO_SPANS])
+    scores = np.concatenate([first[:1] + last[:1], first[1 + starts] + last[1 + ends]])
+    return starts, ends, softmax(scores)

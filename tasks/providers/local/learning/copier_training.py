@@ -7,10 +7,11 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tasks.providers.local.learning.copier import Copier, Places
+from tasks.providers.local.learning.copier import Copier
 from tasks.providers.local.learning.features import Floats
-from tasks.providers.local.learning.positions import position_bags
+from tasks.providers.local.learning.positions import position_rows
 from tasks.providers.local.learning.softmax import Progress, descend
+from tasks.providers.local.learning.spans import tokens
 
 Rows = NDArray[np.intp]
 
@@ -33,8 +34,7 @@ class Targets:
 
 def targets(copier: Copier, texts: Sequence[str], values: Mapping[str, Sequence[object]]) -> Targets:
     """`values`: for each field, one value a text; a value that is not copied is not known."""
-    bags = [position_bags(text, copier.capacity) for text in texts]
-    ends = np.concatenate([[0], np.cumsum([len(rows) for rows in bags])])
+    ends = np.cumsum([0, *(1 + len(tokens(text)) for text in texts)])
     width = len(copier.heads)
     shares, known = np.zeros((ends[-1], 2 * width), np.float32), np.zeros((len(texts), 2 * width), np.float32)
     for column, head in enumerate(copier.heads):
@@ -44,7 +44,7 @@ def targets(copier: Copier, texts: Sequence[str], values: Mapping[str, Sequence[
                 known[at, [column, width + column]] = 1
                 _share(shares, column, ends[at], [span.first for span in places])
                 _share(shares, width + column, ends[at], [span.last for span in places])
-    return Targets(copier.vectoriser.matrix([one for rows in bags for one in rows]), ends, shares, known)
+    return Targets(copier.vectoriser.matrix(position_rows(texts, copier.capacity)), ends, shares, known)
 
 
 class CopierTraining:
@@ -68,7 +68,7 @@ class CopierTraining:
     def _errors(self, batch: Targets) -> tuple[Floats, Progress]:
         """The gradient of the loss by the logits. A decision is half the first token and half the last."""
         openings, lengths = batch.ends[:-1], np.diff(batch.ends)
-        logits = self.model.logits(batch.inputs, openings)
+        logits = self.model.logits(batch.inputs, openings.tolist())
         exponents = np.exp(logits - np.repeat(np.maximum.reduceat(logits, openings), lengths, axis=0))
         chances = exponents / np.repeat(np.add.reduceat(exponents, openings), lengths, axis=0)
         best = np.repeat(np.maximum.reduceat(chances, openings), lengths, axis=0)

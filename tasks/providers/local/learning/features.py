@@ -1,10 +1,12 @@
 """What is seen of a text: words and word pairs, and for the larger capacity pieces of words as well."""
 
 import re
+from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -24,7 +26,7 @@ class Capacity:
     """How closely a base model looks at words: which lengths of word pieces it sees besides whole words."""
 
     pieces: tuple[int, ...] = ()
-    piece_weight: float = 0.4
+    piece_weight: float = 0.6
 
 
 CAPACITIES = {
@@ -46,15 +48,14 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_DIGITS.sub(lambda digits: "#" * len(digits[0]), word) for word in found)
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=2_000)
 def bag(text: str, capacity: Capacity) -> Bag:
     """Features of a text, each with its weight before rarity counts."""
     seen = words(text)
     found = dict.fromkeys(seen, 1.0)
-    found.update(dict.fromkeys(map(" ".join, zip(seen, seen[1:], strict=False)), 1.0))
-    for word in found if capacity.pieces else ():
-        if " " not in word:
-            found = found | dict.fromkeys(_pieces(word, capacity.pieces), capacity.piece_weight)
+    found.update(dict.fromkeys(map(" ".join, pairwise(seen)), 1.0))
+    for word in seen if capacity.pieces else ():
+        found.update(dict.fromkeys(_pieces(word, capacity.pieces), capacity.piece_weight))
     return found
 
 
@@ -72,24 +73,23 @@ class Vectoriser:
         self._column = {feature: column for column, feature in enumerate(features)}
 
     @classmethod
-    def fit(cls, bags: Sequence[Bag], minimum: int, by_rarity: bool = True) -> Self:
-        """Keep features of at least `minimum` bags; `by_rarity` weighs with ln((1+n)/(1+df)) + 1."""
-        counts = Counter(feature for found in bags for feature in found)
+    def fit(cls, bags: Iterable[Bag], minimum: int, by_rarity: bool = True) -> Self:
+        """Keep features of at least `minimum` bags; `by_rarity` weighs with ln((1 + bags) / (1 + bags with it)) + 1."""
+        counts: Counter[str] = Counter()
+        size = sum(1 for found in bags if counts.update(found.keys()) is None)
         kept = {feature: count for feature, count in counts.items() if count >= minimum}
-        rarity = np.log((1 + len(bags)) / (1 + np.fromiter(kept.values(), np.float32, len(kept)))) + 1
+        rarity = np.log((1 + size) / (1 + np.fromiter(kept.values(), np.float32, len(kept)))) + 1
         return cls(list(kept), (rarity if by_rarity else np.ones_like(rarity)).astype(np.float32))
 
-    def matrix(self, bags: Sequence[Bag]) -> sp.csr_matrix:
+    def matrix(self, bags: Iterable[Bag]) -> sp.csr_matrix:
         """(bags, features); a bag without a known feature is a row of zeros."""
-        columns: list[int] = []
-        weights: list[float] = []
-        ends = [0]
+        columns, weights, ends = array("i"), array("f"), array("i", [0])
         for found in bags:
-            known = [(column, weight) for f, weight in found.items() if (column := self._column.get(f)) is not None]
-            columns += [column for column, _ in known]
-            weights += [weight for _, weight in known]
+            known = [feature for feature in found if feature in self._column]
+            columns.extend(map(self._column.__getitem__, known))
+            weights.extend(map(found.__getitem__, known))
             ends.append(len(columns))
-        return self._unit_rows(np.array(columns, np.int32), np.array(weights, np.float32), np.array(ends, np.int32))
+        return self._unit_rows(np.asarray(columns), np.asarray(weights), np.asarray(ends))
 
     def _unit_rows(self, columns: NDArray[np.int32], weights: Floats, ends: NDArray[np.int32]) -> sp.csr_matrix:
         weights = weights * self.rarity[columns]

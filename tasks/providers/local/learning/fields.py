@@ -1,9 +1,10 @@
 """The fields of a JSON answer: from a JSON Schema, or from objects already seen. An answer is a value for each."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import orjson
@@ -68,6 +69,12 @@ class Field:
         found = [part.get("type", []) for part in self.parts]
         return {name for one in found for name in ([one] if isinstance(one, str) else one)} - {"null"}
 
+    @property
+    def has_looks(self) -> bool:
+        """Whether the schema says what a value looks like."""
+        numeric = bool(self.types) and self.types <= {"integer", "number"}
+        return numeric or any({"pattern", "format"} & part.keys() for part in self.parts)
+
     @cached_property
     def nullable(self) -> bool:
         """Whether null fits."""
@@ -92,9 +99,15 @@ class Field:
         return next((value for value in emptiest if self.accepts(value)), None)
 
 
-def fields_of_schema(schema: dict[str, Any]) -> list[Field]:
-    """The leaves of an object's schema; [] where it has no properties."""
-    return list(_leaves(schema, schema, ())) if schema else []
+def fields_of_schema(schema: dict[str, Any]) -> tuple[Field, ...]:
+    """The leaves of an object's schema; none where it has no properties."""
+    return _fields_of_schema(json.dumps(schema))
+
+
+@lru_cache(maxsize=256)
+def _fields_of_schema(schema: str) -> tuple[Field, ...]:
+    root = json.loads(schema)
+    return tuple(field for field in _leaves(root, root, ()) if field.path)
 
 
 def fields_of_objects(objects: Sequence[Mapping[str, Any]]) -> list[Field]:
@@ -155,7 +168,7 @@ def _paths(value: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
 def _leaves(schema: dict[str, Any], root: dict[str, Any], path: Path, required: bool = True) -> Iterator[Field]:
     schema = _resolved(schema, root)
     unions = [*schema.get("anyOf", []), *schema.get("oneOf", [])]
-    with_properties = next((part for part in (schema, *unions) if "properties" in part), {})
+    with_properties: dict[str, Any] = next((part for part in (schema, *unions) if "properties" in part), {})
     properties, required_keys = with_properties.get("properties"), with_properties.get("required", [])
     if not isinstance(properties, dict) or not properties or len(path) > _DEEPEST:
         yield Field(path, _with_definitions(schema, root), required)

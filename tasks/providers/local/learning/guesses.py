@@ -1,44 +1,52 @@
 """A field's value with nothing but its schema to go by: what looks like it, near words that describe it."""
 
+import math
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
+from tasks.providers.local.learning.choices import ranked
 from tasks.providers.local.learning.features import words
 from tasks.providers.local.learning.fields import Field
-from tasks.providers.local.learning.renderings import render
+from tasks.providers.local.learning.renderings import number, render
 from tasks.providers.local.learning.reply import Ranked
-from tasks.providers.local.learning.softmax import softmax
-from tasks.providers.local.learning.spans import Span, cut, dates, matches, numbers, things, tokens
+from tasks.providers.local.learning.spans import Span, cut, dates, matches, things, tokens
 
 _BEFORE, _AFTER = 6, 3  # tokens
 _SHARPNESS = 3.0
+_LOOKS = 1.0
+_SILENT = 0.02
 _NOTHING_NEAR = 0.3  # what a value must beat where null is allowed
 
 
 def guess(field: Field, question: str, others: Sequence[Field]) -> Ranked[object]:
     """Values that stand in the question, by how near the field's own words they stand."""
     telling = _telling_words(field, others)
-    scores = {None: _NOTHING_NEAR} if field.nullable else {}
-    for rendering, span in _spans(field, question):
+    scores: dict[object, float] = {None: _NOTHING_NEAR} if field.nullable else {}
+    for rendering, span, looks in _spans(field, question):
         value = render(rendering, cut(question, span))
         if value is not None and field.accepts(value):
-            scores[value] = max(scores.get(value, 0.0), _nearness(span, question, telling))
-    chances = softmax(_SHARPNESS * np.array(list(scores.values()))).tolist() if scores else []
-    return sorted(zip(scores, chances, strict=True), key=lambda one: -one[1])
+            scores[value] = max(scores.get(value, 0.0), looks + _nearness(span, question, telling))
+    return ranked(list(scores), [_SHARPNESS * score for score in scores.values()]) if scores else []
 
 
-def _spans(field: Field, question: str) -> Iterator[tuple[str, Span]]:
+def together(shown: Ranked[object], guessed: Ranked[object]) -> Ranked[object]:
+    """What examples and what a schema speak for, as one: probabilities multiplied, where one is silent a small one."""
+    one, other = dict(shown), dict(guessed)
+    values = list({**one, **other})
+    return ranked(values, [math.log(one.get(value, _SILENT)) + math.log(other.get(value, _SILENT)) for value in values])
+
+
+def _spans(field: Field, question: str) -> Iterator[tuple[str, Span, float]]:
+    """Rendering, span, and how much it alone speaks for a value that the schema fixes its looks."""
     for part in field.parts:
         if "pattern" in part:
-            yield from (("verbatim", span) for span in matches(str(part["pattern"]), question))
+            yield from (("verbatim", span, _LOOKS) for span in matches(str(part["pattern"]), question))
         elif part.get("format") == "date":
-            yield from (("date", span) for span in dates(question))
+            yield from (("date", span, _LOOKS) for span in dates(question))
         elif field.types and field.types <= {"integer", "number"}:
             rendering = "whole" if field.types == {"integer"} else "number"
-            yield from ((rendering, span) for span in numbers(question))
+            yield from ((rendering, span, 0.0) for span in things(question) if number(cut(question, span)) is not None)
         elif not field.types or "string" in field.types:
-            yield from (("verbatim", span) for span in things(question))
+            yield from (("verbatim", span, 0.0) for span in things(question))
 
 
 def _telling_words(field: Field, others: Sequence[Field]) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """What a tuned model has learnt, and the folder that holds it: model.json (texts) and arrays.npz (numbers)."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from tasks.providers.local.learning.classifier import Classifier, Head
 from tasks.providers.local.learning.copier import Copier, CopyHead
@@ -66,7 +66,7 @@ class Learnt:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         unfinished = folder / "model.json.part"
         unfinished.write_text(json.dumps(self._document(), ensure_ascii=False), encoding="utf-8")
-        os.replace(unfinished, folder / "model.json")
+        unfinished.replace(folder / "model.json")
 
     def _document(self) -> dict[str, Any]:
         return {
@@ -83,7 +83,7 @@ class Learnt:
         }
 
     @cached_property
-    def _inputs(self) -> Any:
+    def _inputs(self) -> sp.csr_matrix:
         return self.classifier.vectoriser.matrix([bag(passage.text, self.capacity) for passage in self.passages])
 
     def _of_group(self, group: int, chance: float, close: Floats) -> Ranked[Passage]:

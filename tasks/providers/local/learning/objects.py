@@ -1,21 +1,33 @@
 """A JSON object as an answer: for each field what has been learnt, shown or said of it."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
-from tasks.providers.local.learning.choices import evidence, mixed, ranked
-from tasks.providers.local.learning.copier import Copier, copy_head, taught
+from tasks.providers.local.learning.choices import closeness, evidence, mixed, ranked
 from tasks.providers.local.learning.features import Capacity
-from tasks.providers.local.learning.fields import ABSENT, Field, as_object, fields_of_objects, fields_of_schema, nested
-from tasks.providers.local.learning.guesses import guess
+from tasks.providers.local.learning.fields import (
+    ABSENT,
+    Absent,
+    Field,
+    as_object,
+    fields_of_objects,
+    fields_of_schema,
+    nested,
+)
+from tasks.providers.local.learning.guesses import guess, together
 from tasks.providers.local.learning.learnt import Learnt
 from tasks.providers.local.learning.reader import Example, Lesson, descriptions
+from tasks.providers.local.learning.renderings import copies
 from tasks.providers.local.learning.reply import Ranked, Stretch
-from tasks.providers.local.learning.syllabus import ANSWER, LEAST_COPIED, field_examples, key_of, name_of, value_of
+from tasks.providers.local.learning.shown import shown_copier
+from tasks.providers.local.learning.syllabus import ANSWER, field_examples, key_of, name_of, value_of
 
+_MOST = 100  # learnt values of a field that are looked at
+_NAMED = 4.0  # logit for a value that stands in the question
 Pick = Callable[[Ranked[Any]], Any]
 _MARK = "\ue000"  # private use: stands for a value while its object is written
 _MARKED = re.compile(f'"{_MARK}(\\d+){_MARK}"')
@@ -29,8 +41,10 @@ class ObjectAnswer:
         self._fields = _fields(lesson, learnt)
         self._decided = _decided(learnt, lesson.question)
         self._copied = learnt.copier.values(lesson.question) if learnt else {}
-        shown = _shown(lesson.examples, tuple(map(name_of, self._fields)), capacity) if not learnt else None
-        self._shown = shown.values(lesson.question) if shown else {}
+        inputs = list({example.text for example in lesson.examples})
+        self._close = dict(zip(inputs, closeness(lesson.question, inputs, capacity), strict=True))
+        copier = shown_copier(lesson.examples, tuple(self._fields), capacity) if not learnt else None
+        self._shown = copier.values(lesson.question) if copier else {}
 
     def stretches(self, pick: Pick) -> list[Stretch]:
         """The object as JSON; each value can be told from what might have stood there."""
@@ -54,28 +68,33 @@ class ObjectAnswer:
         return [one for one in found if field.accepts(one[0])] or [(field.default(), 1.0)]
 
     def _chosen(self, field: Field) -> Ranked[object]:
-        decided, shown = self._decisions_on(field), field_examples(field, self._lesson.examples)
-        if name_of(field) in self._shown and not decided and not field.allowed:
-            return self._shown[name_of(field)]
-        values = (
-            field.allowed
-            or [*map(value_of, decided)]
-            or [*map(value_of, dict.fromkeys(key_of(one) for _, one in shown))]
-        )
-        if not values:
-            return guess(field, self._lesson.question, [other for other in self._fields if other is not field])
+        decided = self._decisions_on(field)
+        shown = field_examples(field, self._lesson.examples)
+        if decided and not field.allowed and not shown:
+            return ranked(list(map(value_of, decided)), list(map(math.log, decided.values())))
+        if decided or field.allowed:
+            return self._choice(field, field.allowed or list(map(value_of, decided)), shown, decided)
+        others = [other for other in self._fields if other is not field]
+        guessed = guess(field, self._lesson.question, others) if field.has_looks or not shown else []
+        values = [value_of(key) for key in dict.fromkeys(key_of(value) for _, value in shown)]
+        found = self._shown.get(name_of(field)) or (self._choice(field, values, shown, {}) if values else [])
+        return together(found, guessed) if found and guessed else found or guessed
+
+    def _choice(
+        self, field: Field, values: Sequence[object], shown: Sequence[tuple[str, object]], decided: dict[str, float]
+    ) -> Ranked[object]:
         keys = [key_of(value) for value in values]
-        pairs = [(text, keys.index(key_of(value))) for text, value in shown if key_of(value) in keys]
+        pairs = [(self._close[text], keys.index(key_of(value))) for text, value in shown if key_of(value) in keys]
         logits = evidence(self._lesson.question, self._said(field, values), pairs, self._capacity)
-        return ranked(values, mixed(keys, logits, decided) if decided else logits)
+        if decided:
+            return ranked(values, mixed(keys, logits, decided))
+        named = [any(True for _ in copies(value, self._lesson.question)) for value in values]
+        return ranked(values, [logit + _NAMED * one for logit, one in zip(logits, named, strict=True)])
 
     def _said(self, field: Field, values: Sequence[object]) -> list[str]:
-        names = ["" if isinstance(value, bool) else str(value) for value in values]
-        listed = dict(zip(names, descriptions(self._lesson.instructions, names), strict=True))
-        return [
-            "" if value in (None, ABSENT) else f"{listed.get(str(value), '')} {field.said_of(value)}"
-            for value in values
-        ]
+        names = [str(value) for value in values if value is not None and not isinstance(value, bool | Absent)]
+        listed = descriptions(self._lesson.instructions, names)
+        return [f"{listed.get(str(value), '')} {field.said_of(value)}".strip() for value in values]
 
     def _decisions_on(self, field: Field) -> dict[str, float]:
         """What was learnt of this field; failing that, of one whose values it shares."""
@@ -87,19 +106,25 @@ class ObjectAnswer:
         return next(alike, only)
 
 
-def _fields(lesson: Lesson, learnt: Learnt | None) -> list[Field]:
+def _fields(lesson: Lesson, learnt: Learnt | None) -> Sequence[Field]:
     """As the schema says; else as they were learnt, shown in examples, or sketched in the instructions."""
     instructions = lesson.instructions
     if demanded := fields_of_schema(lesson.schema or {}):
-        return [field for field in demanded if field.path]
+        return demanded
     if learnt and learnt.kind == "object":
         return learnt.fields
-    objects = [value for example in lesson.examples if (value := as_object(example.answer))]
-    if objects:
-        return fields_of_objects(objects)
+    if shown := _fields_shown(lesson.examples):
+        return shown
     if instructions.objects:
         return [Field((key,), {"description": f"{value}"}) for key, value in instructions.objects[-1].items()]
-    return [Field((entry.name,), {"description": entry.description}) for entry in (instructions.lists or [()])[0]]
+    if instructions.lists and not learnt:
+        return [Field((entry.name,), {"description": entry.description}) for entry in instructions.lists[0]]
+    return [Field((ANSWER,))]
+
+
+@lru_cache(maxsize=128)
+def _fields_shown(examples: tuple[Example, ...]) -> tuple[Field, ...]:
+    return tuple(fields_of_objects([value for example in examples if (value := as_object(example.answer))]))
 
 
 def _decided(learnt: Learnt | None, question: str) -> dict[str, dict[str, float]]:
@@ -108,20 +133,12 @@ def _decided(learnt: Learnt | None, question: str) -> dict[str, dict[str, float]
         return {}
     found = learnt.decisions(question)
     if learnt.kind == "choice":
-        return {ANSWER: {key_of(value): chance for value, chance in found[ANSWER].items()}}
-    return found
+        return {ANSWER: _best({key_of(value): chance for value, chance in found[ANSWER].items()})}
+    return {name: _best(chances) for name, chances in found.items()}
 
 
-@lru_cache(maxsize=128)
-def _shown(examples: tuple[Example, ...], names: tuple[str, ...], capacity: Capacity) -> Copier | None:
-    """What the examples of a prompt show of copied fields."""
-    cases = {name: field_examples(Field(tuple(json.loads(name))), examples) for name in names}
-    heads = [head for name in names if (head := copy_head(name, cases[name], LEAST_COPIED))]
-    values = (
-        [{head.name: cases[head.name][at][1] for head in heads} for at in range(len(cases[names[0]]))] if heads else []
-    )
-    texts = [text for text, _ in cases[names[0]]] if heads else []
-    return taught(list(zip(texts, values, strict=True)), heads, capacity) if heads else None
+def _best(chances: dict[str, float]) -> dict[str, float]:
+    return dict(sorted(chances.items(), key=lambda one: -one[1])[:_MOST])
 
 
 def _stretch(value: object, ranking: Ranked[object]) -> Stretch:

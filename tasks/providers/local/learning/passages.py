@@ -57,11 +57,11 @@ def passages(examples: Sequence[tuple[str, str]], least: int) -> list[Passage]:
 
 def _common(piece: Piece, counts: Mapping[str, int], least: int) -> Piece:
     rare = piece.slot and counts[piece.slot] < least
-    return replace(piece, slot=piece.slot.split("|")[0] + "|") if rare else piece
+    return replace(piece, slot=piece.slot.partition("|")[0] + "|") if rare else piece
 
 
 def _filling(slot: str, question: str, values: Mapping[str, Ranked[object]]) -> tuple[str, float]:
-    wanted = slot.split("|")[0]
+    wanted = slot.partition("|")[0]
     for value, chance in values.get(slot, ()):
         if isinstance(value, str) and _kind(value) == wanted:
             return value, max(chance, _UNFILLED)

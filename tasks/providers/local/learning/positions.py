@@ -1,6 +1,7 @@
 """What is seen of each token of a text: itself, its shape, its neighbours, its place."""
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from tasks.providers.local.learning.features import Bag, Capacity
@@ -11,7 +12,7 @@ _EDGE = "<>"
 _NEAR = 5
 
 
-@lru_cache(maxsize=4_000)
+@lru_cache(maxsize=400)
 def position_bags(text: str, capacity: Capacity) -> tuple[Bag, ...]:
     """One bag for the text as a whole (what speaks for no value at all), then one for each token."""
     found = tokens(text)
@@ -19,6 +20,11 @@ def position_bags(text: str, capacity: Capacity) -> tuple[Bag, ...]:
     shapes = [_EDGE, *(shape(token.text) for token in found), _EDGE]
     whole = dict.fromkeys(("text", *(f"has {word}" for word in low), *(f"holds {one}" for one in shapes)), 1.0)
     return whole, *(_token_bag(at, low, shapes, capacity) for at in range(len(found)))
+
+
+def position_rows(texts: Iterable[str], capacity: Capacity) -> Iterator[Bag]:
+    """The bags of all texts, one text after the other, made as they are asked for: of many texts they fill memory."""
+    return (row for text in texts for row in position_bags(text, capacity))
 
 
 @lru_cache(maxsize=20_000)

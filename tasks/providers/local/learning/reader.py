@@ -93,7 +93,7 @@ def instructions_in(text: str) -> Instructions:
     return Instructions((*lists, *inline), tuple(_objects(text)), tuple(filter(None, sentences)))
 
 
-def descriptions(instructions: Instructions, names: Sequence[str]) -> list[str]:
+def descriptions(instructions: Instructions, names: Sequence[str]) -> dict[str, str]:
     """For each name: itself, what lists say of it, and the sentences that name it and no other."""
     listed = {entry.name: entry.description for entry in chain.from_iterable(instructions.lists)}
     said = {name: f"{name} {listed.get(name, '')}" for name in names}
@@ -102,7 +102,7 @@ def descriptions(instructions: Instructions, names: Sequence[str]) -> list[str]:
         named = [name for name in names if name in sentence and patterns[name].search(sentence)]
         if len(named) == 1:
             said[named[0]] += " " + sentence
-    return list(said.values())
+    return said
 
 
 def _content(message: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.providers.local.learning.spans import DATE, NUMBER, Span, covering, cut, dates, numbers
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _NUMBERS = ("whole", "number", "decimal")
 _DATES = ("date", "american date")
 _CASES = ("verbatim", "lower", "upper", "title")
@@ -15,7 +15,8 @@ _CASES = ("verbatim", "lower", "upper", "title")
 
 def render(rendering: str, text: str) -> str | int | float | None:
     """The value that a rendering makes of a text; None where it makes none."""
-    return _RENDERINGS[rendering](text)
+    value: str | int | float | None = _RENDERINGS[rendering](text)
+    return value
 
 
 def copies(value: object, text: str) -> Iterator[tuple[str, Span]]:

@@ -42,7 +42,7 @@ def count_tokens(text: str) -> int:
 
 
 def draw(candidates: Ranked[Value], temperature: float, generator: random.Random) -> Value:
-    """The most probable one at temperature 0; else one drawn with probability proportional to p ** (1 / temperature)."""
+    """The most probable one at temperature 0; else one drawn in proportion to p ** (1 / temperature)."""
     if temperature <= 0 or len(candidates) == 1:
         return candidates[0][0]
     top = math.log(max(candidates[0][1], 1e-12))

@@ -48,7 +48,8 @@ class Part(Protocol):
 def softmax(logits: Floats) -> Floats:
     """Probabilities along the last axis."""
     exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponents / exponents.sum(axis=-1, keepdims=True)
+    chances: Floats = exponents / exponents.sum(axis=-1, keepdims=True)
+    return chances
 
 
 def descend(weights: Floats, inputs: sp.csr_matrix, errors: Floats, rate: float) -> None:

@@ -19,7 +19,8 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d+|\d+(?:[.,]\d+)?")
-_NAME = re.compile(r"[^\W\d_a-z]\w*(?:[ '’.-]{1,2}[^\W\d_a-z]\w*)*")
+_CAPITAL = r"[^\W\d_a-zß-öø-ÿ]"
+_NAME = re.compile(rf"{_CAPITAL}\w*(?:[ '’-]{_CAPITAL}\w*)*")
 _KINDS = {
     "address": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "date": DATE,
@@ -27,6 +28,7 @@ _KINDS = {
     "code": re.compile(r"(?=\S*\d)\S+"),
     "name": _NAME,
 }
+_SINGLE = ("address", "number", "code")  # kinds of which one token is a whole value
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,11 @@ def covering(text: str, start: int, end: int) -> Span | None:
 
 def things(text: str) -> Iterator[Span]:
     """Spans that look like values: dates, numbers, codes, addresses, and runs of capitalised words."""
-    yield from _found(DATE, text)
-    yield from (
-        Span(at, at) for at, token in enumerate(tokens(text)) if kind(token.text) in ("address", "number", "code")
-    )
-    yield from names(text)
+    whole = list(dates(text))
+    inside = {at for span in whole for at in range(span.first, span.last + 1)}
+    yield from whole
+    yield from (Span(at, at) for at, one in enumerate(tokens(text)) if kind(one.text) in _SINGLE and at not in inside)
+    yield from (span for span in names(text) if span.first not in inside)
 
 
 def dates(text: str) -> Iterator[Span]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +19,7 @@ ANSWER = "answer"  # the name of the only decision where an answer is no object
 LEAST_COPIED = 0.7  # share of a field's values that must stand in the input for it to count as copied
 _SHORT = 6  # words
 _GROUPS, _ALIKE = 200, 0.5  # groups of like texts at most, and the cosine from which texts are alike
-_MOST_SLOTS = 64
+_MOST_SLOTS = 32
 
 
 class Syllabus(Protocol):
@@ -156,9 +156,10 @@ def key_of(value: object) -> str:
     return "" if isinstance(value, Absent) else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
-def value_of(key: str) -> Any:
+def value_of(key: str) -> object:
     """The value of a key."""
-    return json.loads(key) if key else ABSENT
+    value: object = json.loads(key) if key else ABSENT
+    return value
 
 
 def field_examples(field: Field, examples: Sequence[Example]) -> list[tuple[str, object]]:

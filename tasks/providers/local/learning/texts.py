@@ -1,17 +1,15 @@
 """A text as an answer: the one that a like input got, with the new input's values in it."""
 
 import re
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Iterator, Mapping
 
 from tasks.providers.local.learning.choices import closeness, ranked
-from tasks.providers.local.learning.copier import taught
 from tasks.providers.local.learning.features import Capacity
 from tasks.providers.local.learning.learnt import Learnt
 from tasks.providers.local.learning.passages import Passage, passages
 from tasks.providers.local.learning.reader import Lesson
 from tasks.providers.local.learning.reply import Ranked
+from tasks.providers.local.learning.shown import taught
 from tasks.providers.local.learning.syllabus import slot_heads
 
 _SHARPNESS = 16.0
@@ -33,7 +31,7 @@ def texts(lesson: Lesson, learnt: Learnt | None, capacity: Capacity) -> Ranked[s
     return _filled(ranked(found, [_SHARPNESS * one for one in close]), question, copier.values(question))
 
 
-def _filled(found: Ranked[Passage], question: str, values: dict[str, Ranked[object]]) -> Ranked[str]:
+def _filled(found: Ranked[Passage], question: str, values: Mapping[str, Ranked[object]]) -> Ranked[str]:
     """Each passage with this question's values; one that cannot be filled well counts less."""
     chances: dict[str, float] = {}
     for passage, chance in found:
@@ -50,9 +48,7 @@ def _composed(lesson: Lesson, capacity: Capacity) -> Ranked[str]:
     said = " ".join(lesson.instructions.sentences)
     logits = [_SHARPNESS * one for one in closeness(said, sentences, capacity)]
     opening, ending = phrases[:1], phrases[1:]
-    return [
-        (" ".join([*opening, one, *ending]), chance) for one, chance in ranked(sentences, np.array(logits).tolist())
-    ]
+    return [(" ".join([*opening, one, *ending]), chance) for one, chance in ranked(sentences, logits)]
 
 
 def _phrases(sentences: tuple[str, ...]) -> Iterator[str]:

@@ -1,0 +1,103 @@
+"""Where the ledger lies, who may read it, and what it refuses."""
+
+import os
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text, update
+
+from tasks import ledger_tables
+from tasks.errors import ConfigurationError, FormatVersionError, ResumableError
+from tasks.ledger import Ledger
+from tests.embedded import REPOSITORY
+
+KEY = "a" * 64
+
+
+def test_a_ledger_of_a_newer_release_is_refused(ledger: Ledger, url: str) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(update(ledger_tables.meta).values(value=str(ledger_tables.FORMAT + 1)))
+    with pytest.raises(FormatVersionError, match="Install a newer tunegate"):
+        Ledger(url)
+
+
+def test_several_processes_may_create_the_ledger_at_the_same_time(url: str) -> None:
+    program = f"""from tasks.ledger import Ledger
+print('ready', flush=True)
+input()
+Ledger({url!r}).record_spend('k', 'support', 'run', 'training', 1.0)"""
+    starts = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    for start in starts:
+        assert start.stdout is not None and start.stdout.readline() == b"ready\n"
+    for start in starts:
+        assert start.stdin is not None
+        start.stdin.write(b"\n")
+        start.stdin.flush()
+    assert [start.wait(60) for start in starts] == [0, 0, 0, 0]
+    assert Ledger(url).spent_in_run("run") == 1.0
+
+
+def test_the_ledger_at_home_is_private_and_flushed_at_each_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("TUNEGATE_LEDGER_URL", raising=False)
+    old = os.umask(0)
+    try:
+        ledger = Ledger()
+        with ledger.engine.connect() as connection:
+            assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+            assert connection.execute(text("PRAGMA synchronous")).scalar() == 2, "2 is FULL"
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "home").glob("ledger.db*")}
+    finally:
+        os.umask(old)
+    assert modes["ledger.db"] == 0o600 and set(modes.values()) == {0o600}, modes
+
+
+def test_the_environment_says_where_the_ledger_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEGATE_LEDGER_URL", f"sqlite:///{tmp_path / 'shared' / 'ledger.db'}")
+    Ledger().record_run("run-1", "support", "started", {})
+    assert (tmp_path / "shared" / "ledger.db").exists()
+
+
+def test_whoever_shares_a_ledger_file_shares_its_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, waited = f"sqlite:///{tmp_path / 'shared' / 'ledger.db'}", threading.Event()
+    monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "one"))
+    first = Ledger(address)
+    monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "two"))
+    second = Ledger(address)
+
+    def wait_for_it() -> None:
+        with second.lock(KEY, waited.set):
+            pass
+
+    with first.lock(KEY):
+        thread = threading.Thread(target=wait_for_it)
+        thread.start()
+        assert waited.wait(20)
+    thread.join(20)
+
+
+@pytest.mark.parametrize("address", ["mysql://host/db", "sqlite://", "sqlite:///:memory:", "not an address"])
+def test_an_address_that_cannot_hold_a_ledger_is_a_configuration_error(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://"):
+        Ledger(address)
+
+
+def test_a_password_is_not_shown() -> None:
+    with pytest.raises(ResumableError) as stopped:
+        Ledger("postgresql://tunegate:s3cret@127.0.0.1:1/ledger")
+    assert "s3cret" not in str(stopped.value)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ledger.db").write_bytes(b"something else entirely, and long enough to be read as a header" * 20)
+    with pytest.raises(ResumableError, match=r"ledger\.db"):
+        Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")

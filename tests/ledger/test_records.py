@@ -1,0 +1,157 @@
+"""Answers, partitions, openings, money and runs: kept once, and for ever."""
+
+import threading
+import traceback
+from dataclasses import replace
+
+import pytest
+from sqlalchemy.exc import StatementError
+
+from data_contracts.answers import AnswerStore, StoredAnswer
+from tasks.errors import ResumableError
+from tasks.ledger import Ledger
+from tests.fake_clock import FakeClock
+
+ANSWER = StoredAnswer(
+    request="r1",
+    model="local-base",
+    output="refund",
+    outcome="answered",
+    finish_reason="stop",
+    latency_ms=12.5,
+    prompt_tokens=40,
+    completion_tokens=2,
+)
+
+
+# ---------------------------------------------------------------- answers
+
+
+def test_stored_answers_come_back_as_they_were(ledger: Ledger) -> None:
+    store: AnswerStore = ledger
+    store.store_answers([ANSWER])
+    assert store.stored_answers(["r1", "r2"]) == {"r1": ANSWER}
+
+
+def test_the_first_answer_to_a_request_stays(ledger: Ledger) -> None:
+    ledger.store_answers([ANSWER])
+    ledger.store_answers([replace(ANSWER, output="other"), replace(ANSWER, request="r2")])
+    assert ledger.stored_answers(["r1"])["r1"].output == "refund"
+    assert "r2" in ledger.stored_answers(["r2"])
+
+
+@pytest.mark.parametrize("output", ["", "nul \x00 inside", "half a pair \ud800", "naïve 漢字 🙂\u2028"])
+def test_no_text_is_too_odd_to_be_kept(ledger: Ledger, output: str) -> None:
+    ledger.store_answers([replace(ANSWER, output=output)])
+    assert ledger.stored_answers(["r1"])["r1"].output == output
+
+
+def test_more_requests_than_one_query_holds_are_found(ledger: Ledger) -> None:
+    requests = [f"r{number}" for number in range(1203)]
+    ledger.store_answers(replace(ANSWER, request=request) for request in requests)
+    assert set(ledger.stored_answers(requests)) == set(requests)
+
+
+def test_no_answers_are_no_work(ledger: Ledger) -> None:
+    ledger.store_answers([])
+    assert ledger.stored_answers([]) == {}
+
+
+def test_a_batch_is_stored_whole_or_not_at_all(ledger: Ledger) -> None:
+    torn = replace(ANSWER, request="r2", outcome=None)  # type: ignore[arg-type]
+    with pytest.raises(ResumableError) as stopped:
+        ledger.store_answers([ANSWER, torn])
+    assert ledger.stored_answers(["r1", "r2"]) == {}
+    shown = "".join(traceback.format_exception(stopped.value))
+    assert "local-base" not in shown, "an error must not quote what it could not store"
+
+
+def test_a_value_of_the_wrong_type_is_not_quoted_either(ledger: Ledger) -> None:
+    with pytest.raises(StatementError) as stopped:
+        ledger.store_answers([replace(ANSWER, output=5)])  # type: ignore[arg-type]
+    assert "local-base" not in str(stopped.value)
+
+
+# ---------------------------------------------------------------- test sets
+
+
+def test_a_text_keeps_the_partition_it_had_first(ledger: Ledger) -> None:
+    ledger.remember("support", {"w1": "test", "w2": "train"}, "run-1")
+    ledger.remember("support", {"w1": "train", "w3": "validation"}, "run-2")
+    assert ledger.history("support") == {"w1": "test", "w2": "train", "w3": "validation"}
+
+
+def test_each_use_case_remembers_for_itself(ledger: Ledger) -> None:
+    ledger.remember("support", {"w1": "test"}, "run-1")
+    assert ledger.history("billing") == {}
+
+
+def test_an_opening_counts_once_a_run(ledger: Ledger, clock: FakeClock) -> None:
+    for run in ("run-1", "run-1", "run-2"):
+        ledger.record_opening("support", "5ea1", run, ["champion", "tune-full"])
+        clock.advance(1)
+    assert [opening.run for opening in ledger.openings("support")] == ["run-1", "run-2"]
+    assert ledger.openings("support")[0].candidates == ("champion", "tune-full")
+    assert ledger.openings("billing") == []
+
+
+# ---------------------------------------------------------------- money
+
+
+def test_a_payment_counts_once_however_often_it_is_recorded(ledger: Ledger) -> None:
+    for _ in range(3):
+        ledger.record_spend("job-1", "support", "run-1", "training", 2.5)
+    assert ledger.spent_in_run("run-1") == 2.5
+
+
+def test_spending_is_summed_by_use_case_since_a_moment_and_by_run(ledger: Ledger, clock: FakeClock) -> None:
+    ledger.record_spend("old", "support", "run-1", "training", 1.0)
+    clock.advance(100)
+    ledger.record_spend("new", "support", "run-2", "answers", 0.25)
+    ledger.record_spend("other", "billing", "run-3", "answers", 8.0)
+    assert ledger.spent("support", since=clock.now() - 50) == 0.25
+    assert ledger.spent("support", since=0) == 1.25
+    assert ledger.spent_in_run("run-2") == 0.25
+    assert ledger.spent_in_run("run-9") == 0
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_a_runs_detail_is_gathered_over_its_life(ledger: Ledger, clock: FakeClock) -> None:
+    ledger.record_run("run-1", "support", "started", {"file": "support.yaml"})
+    started = clock.now()
+    clock.advance(5)
+    ledger.record_run("run-1", "support", "stopped", {"exit_code": 75, "message": "the provider is away"})
+    run = ledger.run("run-1")
+    assert run is not None
+    assert (run.state, run.started_at, run.updated_at) == ("stopped", started, clock.now())
+    assert run.detail == {"file": "support.yaml", "exit_code": 75, "message": "the provider is away"}
+
+
+def test_runs_are_listed_oldest_first(ledger: Ledger, clock: FakeClock) -> None:
+    for name in ("run-b", "run-a"):
+        ledger.record_run(name, "support", "started", {})
+        clock.advance(1)
+    assert [run.run for run in ledger.runs()] == ["run-b", "run-a"]
+    assert ledger.run("run-c") is None
+
+
+def test_runs_that_write_at_the_same_time_do_not_disturb_each_other(ledger: Ledger, url: str) -> None:
+    failures: list[Exception] = []
+
+    def live(name: str) -> None:
+        try:
+            own = Ledger(url)
+            for step in range(25):
+                own.record_run(name, "support", "started", {f"step {step}": step})
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=live, args=(f"run-{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not failures
+    assert [len(run.detail) for run in ledger.runs()] == [25] * 4
