@@ -18,12 +18,12 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Setting up $(VENV) with $(PYTHON) (about a minute) ..."
 ifdef UV
 	uv venv -q --allow-existing -p $(PYTHON) $(VENV)
-	VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes -r requirements.lock
+	VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes --no-deps -r requirements.lock
 	VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation -e .
 else
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
 	@touch $@

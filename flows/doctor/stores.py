@@ -9,6 +9,7 @@ from flows.doctor.finding import Finding, broken, fine, note
 from flows.environment import answers, prepare
 from tasks.errors import TunegateError
 from tasks.home import home
+from tasks.providers.base_url import is_loopback
 from tasks.providers.redact import shown
 
 
@@ -68,7 +69,8 @@ def _all_artifacts(uri: str) -> Iterator[Finding]:
         yield broken("artifacts", f"the experiments cannot be listed: {shown(str(error))}", fix)
         return
     for name, location in experiments:
-        yield _artifacts(name, location, served=uri.startswith("http"))
+        if name != "Default":  # MLflow's own, which no trial uses
+            yield _artifacts(name, location, uri)
 
 
 def _experiments(uri: str) -> list[tuple[str, str]]:
@@ -84,14 +86,14 @@ def _experiments(uri: str) -> list[tuple[str, str]]:
     path = _sqlite_file(uri)
     if path and not path.exists():
         return []
-    query = "select name, artifact_location from experiments where lifecycle_stage = 'active' and name <> 'Default'"
+    query = "select name, artifact_location from experiments where lifecycle_stage = 'active'"
     with create_engine(uri).connect() as connection:
         return [(str(name), str(place)) for name, place in connection.execute(text(query))]
 
 
-def _artifacts(experiment: str, location: str, served: bool) -> Finding:
+def _artifacts(experiment: str, location: str, uri: str) -> Finding:
     scheme, what = urlsplit(location).scheme, f"artifacts of {experiment}"
-    if scheme == "mlflow-artifacts" and not served:
+    if scheme == "mlflow-artifacts" and not uri.startswith("http"):
         fix = "Set MLFLOW_TRACKING_URI to the address of the server that made the experiment."
         return broken(what, "only the MLflow server that stores them can hand them out", fix)
     if scheme not in ("file", ""):
@@ -99,9 +101,9 @@ def _artifacts(experiment: str, location: str, served: bool) -> Finding:
     if not _is_writable(Path(unquote(urlsplit(location).path))):
         fix = "Bring the folder back to that place: MLflow keeps it as an absolute path."
         return broken(what, f"{location} is gone or not writable", fix)
-    if served:
+    if uri.startswith("http") and not is_loopback(uri):
         fix = "Run every trial on this machine, or start the server with --artifacts-destination."
-        return note(what, f"{location} is a folder of one machine, and MLflow a server", fix)
+        return note(what, f"{location} is a folder of one machine, MLflow a server on another", fix)
     return fine(what, f"{location} can be read with a server and without one")
 
 

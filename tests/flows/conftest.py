@@ -28,8 +28,22 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield api
 
 
+@pytest.fixture(autouse=True, scope="module")
+def own_mlflow_store() -> Iterator[None]:
+    """MLflow writes the store it was told of into the environment: it must not reach the next module."""
+    with pytest.MonkeyPatch.context() as patch:
+        _forget_mlflow_store(patch)
+        yield
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty TUNEGATE_HOME."""
+    """An empty TUNEGATE_HOME, with its own MLflow store."""
     monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
+    _forget_mlflow_store(monkeypatch)
     return tmp_path / "home"
+
+
+def _forget_mlflow_store(patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("MLFLOW_TRACKING_URI", "")  # so that its absence is restored, too
+    patch.delenv("MLFLOW_TRACKING_URI")

@@ -13,12 +13,12 @@ from sqlalchemy import text
 
 from data_contracts.load import load
 from data_contracts.use_case import Provider
-from flows.doctor import examine, provider
+from flows.doctor import examine
 from flows.doctor.finding import Finding
 from flows.doctor.installation import LIMITS, home_is_private, packages, python
 from flows.doctor.prefect_server import prefect_server as examine_prefect
 from flows.doctor.prefect_server import server_findings
-from flows.doctor.provider import lifetimes
+from flows.doctor.provider import lifetimes, provider
 from flows.doctor.stores import ledger, mlflow_store
 from flows.doctor.use_case_files import source
 from tasks.ledger import Ledger
@@ -108,8 +108,7 @@ def test_a_ledger_that_is_no_database_is_broken(home: Path) -> None:
     assert states(ledger()) == {"ledger": "broken"}
 
 
-def test_a_store_that_is_not_there_yet_is_fine(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_a_store_that_is_not_there_yet_is_fine(home: Path) -> None:
     assert states(mlflow_store()) == {"mlflow": "fine"}
     assert not (home / "mlflow.db").exists(), "looking creates nothing"
 
@@ -123,11 +122,10 @@ def test_a_store_that_does_not_open_is_broken(uri: str, home: Path, monkeypatch:
 
 
 def test_artifacts_that_only_a_server_can_hand_out_or_whose_folder_is_gone_are_broken(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path
 ) -> None:
     from tasks.register.store import Store
 
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     assert Store("ours").experiment_id
@@ -203,9 +201,9 @@ def _deploy(name: str, **parameters: str) -> None:
     def doctored(note: str = "") -> None:
         """Never run."""
 
-    doctored.to_deployment(
-        name=name, parameters=parameters, schedules=[Cron("0 5 1 * *", timezone="UTC")], entrypoint_type=None
-    ).apply()
+    first_of_month = Cron("0 5 1 * *", timezone="UTC")
+    deployment: Any = doctored.to_deployment(name=name, parameters=parameters, schedules=[first_of_month])
+    deployment.apply()
 
 
 # ------------------------------------------------------------ the provider

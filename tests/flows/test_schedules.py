@@ -54,10 +54,10 @@ def test_the_scheduler_creates_runs_for_a_schedule(prefect_api: str) -> None:
 
     from flows.trial import trial
 
-    deployment = trial.to_deployment(
+    deployment: Any = trial.to_deployment(
         name="nightly", parameters={"use_case": "support_intents"}, schedules=[Cron("0 3 * * *", timezone="UTC")]
     )
-    starts = _await_starts(UUID(str(deployment.apply())))  # type: ignore[union-attr]
+    starts = _await_starts(deployment.apply())
     assert all((start.hour, start.minute) == (3, 0) for start in starts)
     assert min(starts) > datetime.now(UTC)
 

@@ -26,7 +26,7 @@ class Capacity:
     """How closely a base model looks at words: which lengths of word pieces it sees besides whole words."""
 
     pieces: tuple[int, ...] = ()
-    piece_weight: float = 0.6
+    piece_weight: float = 0.4
 
 
 CAPACITIES = {

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from tasks.providers.local.learning.copier import NOWHERE, Copier, CopyHead, copy_head
+from tasks.providers.local.learning.copier import NOWHERE, Copier, CopyHead, Places, copy_head
 from tasks.providers.local.learning.features import Capacity, Floats, Vectoriser
-from tasks.providers.local.learning.fields import Field
+from tasks.providers.local.learning.fields import ABSENT, Field
 from tasks.providers.local.learning.positions import position_bags
 from tasks.providers.local.learning.reader import Example
 from tasks.providers.local.learning.syllabus import LEAST_COPIED, field_examples, name_of
@@ -39,41 +40,43 @@ def taught(
     rows = [row for one in bags for row in one]
     copier = Copier(Vectoriser.fit(rows, minimum=1, by_rarity=False), heads, capacity)
     inputs, ends = copier.vectoriser.matrix(rows), np.cumsum([0, *map(len, bags)])
-    present = sp.csr_matrix((np.ones_like(inputs.data), inputs.indices, inputs.indptr), shape=inputs.shape)
-    everywhere = _log_shares(present, np.delete(np.arange(len(rows)), ends[:-1]))
-    for at, head in enumerate(heads):
-        places = [head.places(values[head.name], text) if head.name in values else None for text, values in examples]
-        openings = [int(start) for start, spans in zip(ends, places, strict=False) if spans == NOWHERE]
-        firsts = [start + 1 + span.first for start, spans in zip(ends, places, strict=False) for span in spans or ()]
-        lasts = [start + 1 + span.last for start, spans in zip(ends, places, strict=False) for span in spans or ()]
-        for column, hits in ((at, firsts), (len(heads) + at, lasts)):
-            copier.weights[:, column] = _log_odds(present, np.array(hits, np.intp), everywhere)
-            scores = np.asarray(inputs @ copier.weights[:, column])
-            missed = [float(scores[start + 1 : _end(ends, start)].max(initial=0.0)) for start in openings]
-            copier.bias[column] = _threshold(scores[hits], missed)
+    places = [[head.places(values.get(head.name, ABSENT), text) for head in heads] for text, values in examples]
+    hits = _hits(places, ends)
+    copier.weights = _log_odds(inputs, hits, ends)
+    copier.bias = _thresholds(np.asarray(inputs @ copier.weights), hits, places, ends)
     return copier
 
 
-def _log_odds(present: sp.csr_matrix, hits: Rows, everywhere: Floats) -> Floats:
-    odds = _log_shares(present, hits) - everywhere
-    never = np.asarray(present[hits].sum(axis=0))[0] == 0
-    return np.where(never, np.minimum(odds, 0), odds).astype(np.float32)
+def _hits(places: Sequence[Sequence[Places]], ends: Rows) -> Floats:
+    """(rows, 2 * fields): 1 where a field's value has its first, or its last, token."""
+    width = len(places[0])
+    hits = np.zeros((ends[-1], 2 * width), np.float32)
+    for start, fields in zip(ends.tolist(), places, strict=False):
+        for at, spans in enumerate(fields):
+            hits[[start + 1 + span.first for span in spans or ()], at] = 1
+            hits[[start + 1 + span.last for span in spans or ()], width + at] = 1
+    return hits
 
 
-def _log_shares(present: sp.csr_matrix, rows: Rows) -> Floats:
-    """ln of the share of rows that have each feature, smoothed."""
-    counts = np.asarray(present[rows].sum(axis=0))[0]
-    shares: Floats = np.log((counts + 0.5) / (len(rows) + 1.0)).astype(np.float32)
-    return shares
+def _log_odds(inputs: sp.csr_matrix, hits: Floats, ends: Rows) -> Floats:
+    """ln of the share of hits that have a feature, less ln of the share of all tokens; smoothed."""
+    tokens = np.ones((len(hits), 1), np.float32)
+    tokens[ends[:-1]] = 0
+    marked = np.hstack([tokens, hits])
+    present = sp.csr_matrix((np.ones_like(inputs.data), inputs.indices, inputs.indptr), shape=inputs.shape)
+    counts = np.asarray(present.T @ marked)
+    shares = np.log((counts + 0.5) / (marked.sum(axis=0) + 1.0))
+    odds = shares[:, 1:] - shares[:, :1]
+    weights: Floats = np.where(counts[:, 1:] == 0, np.minimum(odds, 0), odds).astype(np.float32)
+    return weights
 
 
-def _threshold(right: Floats, missed: Sequence[float]) -> float:
-    """The logit of "no value": between what values score and what else scores best where there is none."""
-    if not len(right):
-        return 0.0
-    typical = float(right.mean())
-    return _MIDWAY * typical + (1 - _MIDWAY) * float(np.mean(missed)) if missed else typical - _SURE
-
-
-def _end(ends: Rows, start: int) -> int:
-    return int(ends[np.searchsorted(ends, start) + 1])
+def _thresholds(scores: Floats, hits: Floats, places: Sequence[Sequence[Places]], ends: Rows) -> Floats:
+    """Logits of "no value": between what values score and what else scores best where there is none."""
+    typical = (scores * hits).sum(axis=0) / np.maximum(hits.sum(axis=0), 1)
+    best = np.array([scores[start + 1 : end].max(axis=0, initial=0.0) for start, end in pairwise(ends.tolist())])
+    without = np.array([[spans == NOWHERE for spans in fields] * 2 for fields in places])
+    missed = np.where(without, best, 0).sum(axis=0) / np.maximum(without.sum(axis=0), 1)
+    between = _MIDWAY * typical + (1 - _MIDWAY) * missed
+    bias: Floats = np.where(without.any(axis=0), between, typical - _SURE).astype(np.float32)
+    return bias
