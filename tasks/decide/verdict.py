@@ -62,10 +62,13 @@ def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
     """The verdict on all candidates but the reference.
 
     A tune has to beat the champion and the best prompt, a prompt the champion. The verdict is on the challenger
-    that got furthest: promotable before open before ruled out, then by metric, then the cheaper one.
+    that got furthest: promotable before open before ruled out, then by metric. Of several that could be promoted, the
+    cheapest wins that is within the minimum effect of the best: less than that is not worth paying for.
     """
     challengers = [one for one in comparison.candidates if one.candidate.digest != standing.reference.digest]
-    judged = sorted((_judge(one, comparison, standing, gates) for one in challengers), key=_rank)
+    judged = _cheapest_first(
+        sorted((_judge(one, comparison, standing, gates) for one in challengers), key=_rank), gates
+    )
     best = judged[0] if judged else None
     decision: Decision = best.decision if best else "keep"
     return Verdict(
@@ -116,8 +119,22 @@ def _test(challenger: Candidate, opponent: Candidate, comparison: Comparison) ->
 
 
 def _rank(judged: Judged) -> tuple[int, float, float]:
+    return FURTHEST.index(judged.decision), -judged.scores.metric.value, _cost(judged)
+
+
+def _cheapest_first(judged: list[Judged], gates: Gates) -> list[Judged]:
+    """Where the front could be promoted, its cheapest as good as the best moves to the head."""
+    if not judged or judged[0].decision != "promote":
+        return judged
+    floor = judged[0].scores.metric.value - gates.minimum_effect
+    front = [one for one in judged if one.decision == "promote" and one.scores.metric.value >= floor]
+    chosen = min(front, key=_cost)
+    return [chosen, *(one for one in judged if one is not chosen)]
+
+
+def _cost(judged: Judged) -> float:
     cost = judged.scores.cost_per_request
-    return FURTHEST.index(judged.decision), -judged.scores.metric.value, math.inf if cost is None else cost
+    return math.inf if cost is None else cost
 
 
 def _opening(standing: Standing, comparison: Comparison) -> list[str]:

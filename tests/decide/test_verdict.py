@@ -128,6 +128,12 @@ def test_of_two_promotable_candidates_the_better_one_wins() -> None:
     assert decide(found, Standing(None, PROMPT), GATES).winner.name == "tune-full"
 
 
+@pytest.mark.parametrize(("gain", "winner"), [(0.019, "tune-minimal"), (0.021, "tune-full")])
+def test_a_dearer_candidate_wins_only_by_more_than_the_minimum_effect(gain: float, winner: str) -> None:
+    found = two_tunes(scores("tune-minimal", 0.85), scores("tune-full", 0.85 + gain, cost_per_request=0.01))
+    assert decide(found, Standing(None, PROMPT), GATES).winner.name == winner
+
+
 @pytest.mark.parametrize("price", [0.002, None])
 def test_on_a_tie_the_cheaper_one_wins_and_an_unknown_price_is_not_cheap(price: float | None) -> None:
     found = two_tunes(scores("tune-minimal", 0.85), scores("tune-full", 0.85, cost_per_request=price))
