@@ -19,8 +19,9 @@ NOT_USE_CASES = {"prefect", "compose", "automations"}
 
 
 def bundled() -> list[str]:
-    """Names of the use cases under deployments/."""
-    return sorted(path.stem for path in DEPLOYMENTS.glob("*.yaml") if path.stem not in NOT_USE_CASES)
+    """Names of the use cases under deployments/, of the working folder and of the project."""
+    found = [*Path("deployments").glob("*.yaml"), *DEPLOYMENTS.glob("*.yaml")]
+    return sorted({path.stem for path in found} - NOT_USE_CASES)
 
 
 def find(name_or_path: str) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
@@ -25,11 +26,11 @@ def log_to_terminal() -> None:
 def verdict(content: dict[str, Any]) -> None:
     """The verdict, where its evidence is, and what to try next."""
     console = Console()
-    reasons = "\n".join(f"• {reason}" for reason in content["reasons"])
+    reasons = escape("\n".join(f"• {reason}" for reason in content["reasons"]))
     title = f"[bold]{content['decision'].upper()}[/bold]: {content['winner']}"
     console.print(Panel(reasons, title=title, border_style=COLOURS[content["decision"]], padding=(1, 2)))
     for name in ("winner_model", "model_uri", "mlflow_run_id", "run_folder", "report"):
-        console.print(f"{name.replace('_', ' '):14} {content[name]}", soft_wrap=True, highlight=False)
+        console.print(f"{name.replace('_', ' '):14} {content[name]}", soft_wrap=True, highlight=False, markup=False)
     bought = ", training found paid" if content["attached"] else ""
     console.print(f"{'spent':14} ${content['spent']:.4f} in this run{bought}", highlight=False)
     console.print("Next: [bold]tunegate up[/bold] shows all of it in the browser; a second run buys nothing twice.")
@@ -65,7 +66,7 @@ def estimate(content: dict[str, Any]) -> None:
             table.add_row(name.replace("_", " "), "unknown" if value is None else _number(value))
     console.print(table)
     for warning in content["warnings"]:
-        console.print(f"[yellow]{warning}[/yellow]")
+        console.print(warning, style="yellow", markup=False)
 
 
 def status(content: dict[str, Any]) -> None:
@@ -83,7 +84,7 @@ def verify(content: dict[str, Any]) -> None:
     """What does not add up."""
     console = Console()
     for problem in content["problems"]:
-        console.print(f"[red]{problem}[/red]", soft_wrap=True)
+        console.print(problem, style="red", markup=False, soft_wrap=True)
     if not content["problems"]:
         console.print(f"{content['files']} files are as they were written, and both sums hold.")
 
@@ -97,7 +98,7 @@ def doctor(content: dict[str, Any]) -> None:
             f"[{colours[item['state']]}]{item['state']:7}[/] {item['what']}: {item['finding']}", soft_wrap=True
         )
         if item["fix"]:
-            console.print(f"        {item['fix']}", soft_wrap=True)
+            console.print(f"        {item['fix']}", soft_wrap=True, markup=False)
 
 
 def _rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
@@ -113,7 +114,7 @@ def _rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
 def _number(value: Any) -> str:  # noqa: ANN401 - whatever a document holds
     if isinstance(value, float):
         return f"{value:,.4f}"
-    return "" if value is None else str(value)[:60]
+    return "" if value is None else escape(str(value)[:60])
 
 
 def _table(title: str | None, *columns: str) -> Table:

@@ -25,7 +25,9 @@ def deployments() -> list[Any]:
     found = []
     for name in bundled():
         case = load(name).use_case
-        schedule = Cron(case.schedule.cron, timezone=case.schedule.timezone) if case.schedule else None
+        schedule = (
+            Cron(case.schedule.cron, timezone=case.schedule.timezone, slug="use-case-file") if case.schedule else None
+        )
         found.append(
             trial.to_deployment(
                 name=name,

@@ -3,25 +3,21 @@
 No `from __future__ import annotations` here: with it the form appears and every run of the deployment crashes.
 """
 
-from typing import Annotated
-
 from prefect import flow
-from pydantic import Field
 
 from data_contracts.records import VerdictRef
 from data_contracts.trial import TrialOptions
 from tasks import prefect_tasks as stage
 
-ABOUT_USE_CASE = "Name of a use case under deployments/, or the path of a use-case file"
-ABOUT_OPTIONS = "What this one trial does differently; leave it as it is for a normal trial"
-
 
 @flow(name="trial", flow_run_name=stage.name_of_flow_run, on_failure=[stage.note_stop], on_crashed=[stage.note_stop])
-def trial(
-    use_case: Annotated[str, Field(title="Use case", description=ABOUT_USE_CASE)],
-    options: Annotated[TrialOptions, Field(title="Options", description=ABOUT_OPTIONS)] = TrialOptions(),
-) -> VerdictRef:
-    """Curate, partition, fine-tune, evaluate against the best prompt, register the winner."""
+def trial(use_case: str, options: TrialOptions = TrialOptions()) -> VerdictRef:
+    """Curate, partition, fine-tune, evaluate against the best prompt, register the winner.
+
+    Args:
+        use_case: Name of a use case under deployments/, or the path of a use-case file
+        options: What this one trial does differently; leave it as it is for a normal trial
+    """
     started = stage.load(use_case, options)
     validated = stage.validate(stage.curate(started))
     leak_free = stage.check_leakage(stage.partition(validated))

@@ -41,9 +41,7 @@ def up(port: int) -> None:
         stack.callback(path.unlink, missing_ok=True)
         click.echo(f"\n  Prefect   {prefect_url}/deployments   run a trial from its form")
         click.echo(f"  MLflow    {mlflow_url}   every trial, its candidates and the registered champion")
-        click.echo(
-            f"  provider  {provider_url}   the embedded one: no language model"
-        )
+        click.echo(f"  provider  {provider_url}   the embedded one: no language model")
         click.echo(f"  logs      {home() / 'logs'}\n\nCtrl-C stops all of them.")
         _until_one_ends(started)
 

@@ -31,8 +31,11 @@ class Store:
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip where uv is used
 
         self.use_case = use_case
-        self.uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+        chosen = os.environ.get("MLFLOW_TRACKING_URI")
+        self.uri = chosen or f"sqlite:///{home() / 'mlflow.db'}"
         mlflow.set_tracking_uri(self.uri)
+        if not chosen:  # MLflow wrote it there: the next store, of another home perhaps, would take it for the user's
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
         self.client: Any = mlflow.MlflowClient(self.uri)
 
     @cached_property
