@@ -15,7 +15,10 @@ MAX_ROWS = 20
 
 def log_to_terminal() -> None:
     """The trial's own lines on standard error as they happen; Prefect keeps its copy for the UI."""
+    from tasks.providers.redact import Redacting
+
     handler = logging.StreamHandler()
+    handler.addFilter(Redacting())
     handler.setFormatter(logging.Formatter("  %(message)s"))
     logger = logging.getLogger("tunegate")
     logger.setLevel(logging.INFO)

@@ -19,8 +19,17 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext, TaskRunContext
 
-log = logging.getLogger("tunegate")
+from tasks.providers.redact import Redacting
+
 SECONDS_BETWEEN_UPDATES = 2.0  # an update costs the server about 30 ms of CPU
+
+
+def redact_logs() -> None:
+    """No key in a log line, wherever it goes. The filter sits on handlers: loggers do not filter for their children."""
+    for name in ("", "prefect", "prefect.flow_runs", "prefect.task_runs", "prefect.extra", "tunegate"):
+        for handler in logging.getLogger(name).handlers:
+            if not any(isinstance(item, Redacting) for item in handler.filters):
+                handler.addFilter(Redacting())
 
 
 def in_a_run() -> bool:

@@ -43,6 +43,7 @@ Ref = TypeVar("Ref", bound=StageRef)
 @task(task_run_name="load {use_case}")
 def load(use_case: str, options: TrialOptions) -> TrialRef:
     """Fix the use case for this run, or open the run that is resumed; open its MLflow run."""
+    show.redact_logs()
     from prefect.runtime import flow_run
 
     space = workspace.reopen(options.resume) if options.resume else workspace.start(use_case, options)
