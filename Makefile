@@ -32,10 +32,10 @@ demo: $(READY) ## the bundled use case on the embedded provider: a verdict and a
 	$(BIN)/tunegate run support_intents --yes
 
 test: $(READY) ## the specification (minutes)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(READY) ## everything, the slow ones included
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(READY) ## style, types, the floors of the house
 	$(BIN)/ruff check .

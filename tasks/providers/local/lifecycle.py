@@ -134,6 +134,7 @@ class Lifecycle:
         except ApiError:
             raise TrainingFailedError("a file was deleted") from None
         return {
+            "base": job.model,
             "training": training,
             "validation": validation,
             "epochs": used.n_epochs,

@@ -10,10 +10,10 @@ from tasks.providers.local.learning.renderings import number, render
 from tasks.providers.local.learning.reply import Ranked
 from tasks.providers.local.learning.spans import Span, cut, dates, matches, things, tokens
 
-_BEFORE, _AFTER = 6, 3  # tokens
-_SHARPNESS = 3.0
-_LOOKS = 1.0
-_SILENT = 0.02
+_BEFORE, _AFTER = 6, 3  # tokens around a value in which describing words count
+_SHARPNESS = 3.0  # logit of one describing word right beside a value
+_LOOKS = 1.0  # what a pattern or date format that fits counts, in describing words
+_SILENT = 0.02  # probability of a value that one side does not have
 _NOTHING_NEAR = 0.3  # what a value must beat where null is allowed
 
 

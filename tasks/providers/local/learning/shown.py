@@ -13,7 +13,7 @@ from tasks.providers.local.learning.features import Capacity, Floats, Vectoriser
 from tasks.providers.local.learning.fields import ABSENT, Field
 from tasks.providers.local.learning.positions import position_bags
 from tasks.providers.local.learning.reader import Example
-from tasks.providers.local.learning.syllabus import LEAST_COPIED, field_examples, name_of
+from tasks.providers.local.learning.syllabus import LEAST_COPIED, copied_examples, name_of
 
 Rows = NDArray[np.intp]
 _SURE = 6.0  # how far below the values of the examples "no value" lies where every example has one
@@ -23,7 +23,7 @@ _MIDWAY = 0.35  # else it lies so far up from the best token of the examples tha
 @lru_cache(maxsize=128)
 def shown_copier(examples: tuple[Example, ...], fields: tuple[Field, ...], capacity: Capacity) -> Copier | None:
     """A copier for the fields whose values the examples' answers copy; None where there are none."""
-    cases = {name_of(field): field_examples(field, examples) for field in fields}
+    cases = {name_of(field): copied_examples(field, examples) for field in fields}
     heads = [head for name, pairs in cases.items() if (head := copy_head(name, pairs, LEAST_COPIED))]
     if not heads:
         return None

@@ -81,7 +81,7 @@ class Objects:
     def of(cls, examples: Sequence[Example]) -> "Objects":
         """Fields as the answers have them."""
         fields = fields_of_objects([as_object(example.answer) or {} for example in examples])
-        heads = [copy_head(name_of(field), field_examples(field, examples), LEAST_COPIED) for field in fields]
+        heads = [copy_head(name_of(field), copied_examples(field, examples), LEAST_COPIED) for field in fields]
         return cls(fields, [head for head in heads if head])
 
     def decisions(self, examples: Sequence[Example]) -> dict[str, list[str | None]]:
@@ -94,10 +94,10 @@ class Objects:
         }
 
     def copies(self, examples: Sequence[Example]) -> dict[str, list[object]]:
-        """A field that is left out counts as null."""
+        """What was copied, or not, for each copied field."""
         copied = {head.name for head in self.heads}
-        named = {name_of(field): field_examples(field, examples) for field in self.fields if name_of(field) in copied}
-        return {name: [None if isinstance(one, Absent) else one for _, one in cases] for name, cases in named.items()}
+        fields = [field for field in self.fields if name_of(field) in copied]
+        return {name_of(field): [value for _, value in copied_examples(field, examples)] for field in fields}
 
 
 @dataclass
@@ -166,6 +166,11 @@ def field_examples(field: Field, examples: Sequence[Example]) -> list[tuple[str,
     """(input, value) of each example that is an object."""
     objects = [(example.text, as_object(example.answer)) for example in examples]
     return [(text, value_at(value, field.path)) for text, value in objects if value is not None]
+
+
+def copied_examples(field: Field, examples: Sequence[Example]) -> list[tuple[str, object]]:
+    """The same for a field that may be copied: one that is left out counts as null, there is nothing to copy."""
+    return [(text, None if isinstance(value, Absent) else value) for text, value in field_examples(field, examples)]
 
 
 def _leaders(rows: sp.csr_matrix) -> list[int]:
