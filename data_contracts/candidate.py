@@ -38,8 +38,9 @@ class Prompt(Strict):
 
     @property
     def digest(self) -> str:
-        """Hash of the content: the prompt's version."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """Hash of what reaches the model, whatever the prompt is called: its version."""
+        content = self.model_dump_json(exclude={"name", "description"})
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 class Candidate(Strict):
@@ -54,4 +55,4 @@ class Candidate(Strict):
     @property
     def digest(self) -> str:
         """Hash of model, prompt and decoding, whatever the contestant is called."""
-        return hashlib.sha256(f"{self.model}\n{self.prompt.model_dump_json()}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.model}\n{self.prompt.digest}".encode()).hexdigest()[:16]

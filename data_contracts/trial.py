@@ -58,7 +58,9 @@ class TrialOptions(Strict):
         description='Values of the use-case file to change for this trial, by dotted name: {"split.test": 0.3}',
     )
     resume: str = Field(
-        "", title="Resume a stopped run", description="Its name, as the command tunegate status lists it; empty: a new run"
+        "",
+        title="Resume a stopped run",
+        description="Its name, as the command tunegate status lists it; empty: a new run",
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from data_contracts.generators.inbox import Inbox, Row
 
-REGULAR = 16  # rows of the one customer who keeps writing
 ADDED = {"copy": 14, "follow_up": 12, "label_conflict": 5}  # defect -> rows that come on top
 SPOILED = {"type": 3, "bad_answer": 5, "missing_field": 3, "timestamp": 2, "json": 1}  # defect -> rows that break
 
@@ -23,9 +22,6 @@ class Export:
 
 def export(rows: list[Row], inbox: Inbox, bad_answer: Callable[[Any], Any]) -> Export:
     """Plant the defects and write one JSON object a line, oldest first; `bad_answer` breaks an answer's rules."""
-    regular = inbox.chance.sample(rows, REGULAR)
-    for row in regular:
-        row["customer"] = inbox.customers[0].id
     victims = iter(inbox.chance.sample(rows, sum(ADDED.values()) + sum(SPOILED.values())))
     added = {
         defect: [_add(defect, next(victims), rows, inbox) for _ in range(count)] for defect, count in ADDED.items()

@@ -9,6 +9,7 @@ from typing import Any
 Row = dict[str, Any]
 OPENED = datetime(2026, 1, 5, 7, tzinfo=UTC)
 DAYS = 290
+REGULAR = 0.015  # share of the messages that one customer writes
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,9 @@ class Inbox:
         self.customers, self.answer, self.chance = customers, answer, chance
 
     def writer(self) -> Customer:
-        """Anyone; those at the head of the list write somewhat more often."""
-        return self.customers[int(len(self.customers) * self.chance.random() ** 1.15)]
+        """The first of the customers keeps writing; of the others, anyone."""
+        first, *others = self.customers
+        return first if self.chance.random() < REGULAR else self.chance.choice(others)
 
     def row(self, customer: Customer, text: str, answer: object) -> Row:
         """One message, some day between 7 and 23 o'clock."""
