@@ -29,7 +29,7 @@ endif
 	@touch $@
 
 demo: $(READY) ## the bundled use case on the embedded provider: a verdict and a registered champion
-	$(BIN)/tunegate run support_intents --yes
+	$(BIN)/tunegate run support_intents
 
 test: $(READY) ## the specification (minutes)
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"

@@ -1,7 +1,6 @@
 """What the terminal shows: one function a command, tables by rich."""
 
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +13,9 @@ MAX_ROWS = 20
 
 
 def log_to_terminal() -> None:
-    """The trial's own lines on standard error as they happen; Prefect keeps its copy for the UI."""
+    """The trial's own lines on standard error as they happen; Prefect's, tracebacks included, are for the UI only."""
+    from prefect.logging.handlers import PrefectConsoleHandler
+
     from tasks.providers.redact import Redacting
 
     handler = logging.StreamHandler()
@@ -24,6 +25,10 @@ def log_to_terminal() -> None:
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     logger.propagate = False  # else Prefect's console prints every line once more
+    for name in ("", "prefect", "prefect.flow_runs", "prefect.task_runs"):
+        for item in logging.getLogger(name).handlers:
+            if isinstance(item, PrefectConsoleHandler):
+                item.setLevel(logging.CRITICAL)
 
 
 def verdict(content: dict[str, Any]) -> None:
@@ -122,7 +127,7 @@ def _number(value: Any) -> str:  # noqa: ANN401 - whatever a document holds
 
 def _table(title: str | None, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", show_header=bool(columns), box=None, padding=(0, 2, 0, 0))
-    headers: Iterable[str] = columns or ("", "")
+    headers = columns or ("", "")
     for name in headers:
-        table.add_column(name.replace("_", " "), overflow="fold")
+        table.add_column(name.replace("_", " "), overflow="fold", no_wrap=name == headers[0])
     return table

@@ -29,6 +29,7 @@ from data_contracts.trial import (
 from tasks import prefect_artifacts as show
 from tasks import workspace
 from tasks.clock import SystemClock
+from tasks.errors import TunegateError
 from tasks.ledger import Ledger
 from tasks.providers.connect import connect
 from tasks.register.mlflow_registry import Registry
@@ -233,7 +234,9 @@ def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - P
     ledger = Ledger()
     for row in ledger.runs():
         if row.state == "started" and row.detail.get("flow_run_id") == str(flow_run.id):
-            ledger.record_run(row.run, row.use_case, "stopped", {"message": str(state.message or "")[:500]})
+            error = state.result(raise_on_failure=False)
+            said = str(error) if isinstance(error, TunegateError) else str(state.message or state.name)
+            ledger.record_run(row.run, row.use_case, "stopped", {"message": said[:500]})
             Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
 
 

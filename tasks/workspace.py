@@ -20,7 +20,7 @@ from tasks.ledger import Ledger
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer
 from tasks.providers.protocol import Provider
-from tasks.run_folder import RunFolder
+from tasks.run_folder import RunFolder, TamperedFileError
 
 KEY = ["id", "given_partition"]  # given train and test files may hold the same row: the leakage check's business
 STAMP = "%Y%m%d-%H%M%S"
@@ -63,9 +63,11 @@ class Workspace:
         return self.placed("partitions.parquet")
 
     def placed(self, name: str) -> Partitions:
-        """The curated rows as a file of places (KEY, partition, reason) spreads them."""
-        rows = self.folder.read_frame("curated.parquet")
-        found = rows.merge(self.folder.read_frame(name), on=KEY, validate="one_to_one")
+        """The curated rows as a file of places (KEY, partition, reason) spreads them: each row has one place."""
+        rows, places = self.folder.read_frame("curated.parquet"), self.folder.read_frame(name)
+        found = rows.merge(places, on=KEY)
+        if not len(rows) == len(places) == len(found) or found.duplicated(KEY).any():
+            raise TamperedFileError(str(self.folder.file(name)), "does not give each curated row one place")
         parts = {part: found.loc[found["partition"] == part, list(rows.columns)] for part in PARTITIONS}
         withheld = found.loc[found["partition"] == "withheld", [*rows.columns, "reason"]]
         return Partitions(**{part: rows.reset_index(drop=True) for part, rows in parts.items()}, withheld=withheld)

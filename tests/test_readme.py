@@ -36,7 +36,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
 def tried(shell: Shell) -> Shell:
     """The two bundled use cases, run as the README says."""
     for name in ("order_mails", "support_intents"):
-        done = shell("run", name, "--yes")
+        done = shell("run", name)
         assert done.returncode == 0, done.stderr
     return shell
 
@@ -54,7 +54,7 @@ def test_a_quick_command_runs(shell: Shell, command: str) -> None:
 
 @pytest.mark.slow
 def test_a_second_run_buys_nothing(tried: Shell) -> None:
-    assert "$0.0000 in this run" in tried("run", "order_mails", "--yes").stdout
+    assert "$0.0000 in this run" in tried("run", "order_mails").stdout
 
 
 @pytest.mark.slow

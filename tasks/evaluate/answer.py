@@ -208,13 +208,15 @@ class _Engine:
 
     def _slow_down(self, question: Question, failure: Failure, sent_at: float) -> bool:
         """Let the pace know. True: the provider is the cause, not the question, whose time starts anew."""
-        now, busy = _now(), failure.status == 429
+        now, busy, was_down = _now(), failure.status == 429, self._pace.down
         if failure.status in (429, 503):
             self._pace.overloaded(sent_at, now)
         if failure.retry_after or busy:
             self._pace.hold(failure.retry_after or BACKOFF_S, now)
         if failure.transient and not busy:
             self._pace.failed(question.request, now)
+        if self._pace.down and not was_down:
+            log.warning("the provider is down (%s): probing it for at most %.0f s", failure, OUTAGE_S)
         return busy or self._pace.down
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from openai import DefaultHttpxClient, OpenAI
 
+from tasks.providers.base_url import is_loopback
 from tasks.providers.protocol import AnswerEndpoint
 
 
@@ -16,8 +17,9 @@ def complete(endpoint: AnswerEndpoint, bodies: Sequence[dict[str, Any]]) -> list
     with OpenAI(
         base_url=base_url,
         api_key=key,
+        default_headers=endpoint.headers,  # the account too, as the trial asked
         timeout=endpoint.timeout_s,
-        http_client=DefaultHttpxClient(follow_redirects=False),
+        http_client=DefaultHttpxClient(follow_redirects=False, trust_env=not is_loopback(base_url)),
     ) as client:
 
         def answer(body: dict[str, Any]) -> str:

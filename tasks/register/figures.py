@@ -13,7 +13,9 @@ MAX_CONFUSION_LABELS = 25
 
 def of_trial(trial: TrialRecord) -> dict[str, "Figure"]:
     """Figure by name: candidates with intervals, cost against quality, the winner's confusion matrix."""
-    found = {"candidates": _candidates(trial), "cost_against_quality": _cost_against_quality(trial)}
+    found = {"candidates": _candidates(trial)}
+    if any(item.cost_per_request is not None for item in trial.comparison.candidates):
+        found["cost_against_quality"] = _cost_against_quality(trial)
     confusion = trial.comparison.confusion.get(trial.verdict.winner.name)
     if confusion:
         found["confusion_of_winner"] = _confusion(confusion, trial.verdict.winner.name)
@@ -46,7 +48,9 @@ def _cost_against_quality(trial: TrialRecord) -> "Figure":
     figure = _new(6, 4)
     axes = figure.subplots()
     for item in trial.comparison.candidates:
-        cost = 1000 * (item.cost_per_request or 0)
+        if item.cost_per_request is None:
+            continue  # unknown is not 0: it has no place on this axis
+        cost = 1000 * item.cost_per_request
         won = item.candidate.name == trial.verdict.winner.name
         axes.plot(cost, item.metric.value, "o", color=GREEN if won else BLUE, markersize=9)
         axes.annotate(item.candidate.name, (cost, item.metric.value), xytext=(7, 5), textcoords="offset points")

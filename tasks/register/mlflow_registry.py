@@ -11,7 +11,7 @@ from data_contracts.records import JobEvent, Registration, as_json
 from data_contracts.trial import TrialRecord
 from tasks.errors import ResumableError
 from tasks.register import runs
-from tasks.register.store import Store
+from tasks.register.store import ABSENT, Store, reachable
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
 ABOUT = (
@@ -28,29 +28,36 @@ class Registry:
         self.client = self.store.client
         self.name = f"tunegate.{use_case}"
 
+    @reachable()
     def champion(self) -> Candidate | None:
-        """Who stands behind the champion alias, if anybody does."""
+        """Who stands behind the champion alias, if anybody does; a registry out of reach is no such answer."""
         import mlflow
         from mlflow.exceptions import MlflowException
 
         try:
             version = self.client.get_model_version_by_alias(self.name, "champion")
-        except MlflowException:
-            return None
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise
         return Candidate.model_validate(mlflow.artifacts.load_dict(f"runs:/{version.run_id}/candidate.json"))
 
+    @reachable()
     def open_trial(self, run: str, tags: dict[str, str]) -> str:
         """Id of the trial's parent run; the same one when the trial is resumed."""
         return runs.open_trial(self.store, run, tags)
 
+    @reachable()
     def log_events(self, run_id: str, events: Iterable[JobEvent]) -> None:
         """Loss and accuracy of a waiting job, a point a step."""
         runs.log_events(self.store, run_id, events)
 
+    @reachable()
     def close(self, run_id: str, status: str) -> None:
         """End the parent run as FINISHED or FAILED."""
         self.client.set_terminated(run_id, status)
 
+    @reachable()
     def register(self, trial: TrialRecord, run_id: str) -> Registration:
         """Record the trial, register who matters, move the aliases and read them back.
 
@@ -81,9 +88,9 @@ class Registry:
     def _version(self, trial: TrialRecord, name: str, logged: dict[str, str]) -> int:
         """The version that holds this very candidate; made once, whatever crashed in between."""
         candidate = next(item.candidate for item in trial.comparison.candidates if item.candidate.name == name)
-        for version in self._versions():
-            if version.tags.get("tunegate.digest") == candidate.digest:
-                return int(version.version)
+        known = self._versions(candidate.digest)
+        if known:
+            return int(known[0].version)
         model_uri, model_id = self._log_model(trial, candidate, logged[name])
         version = self.client.create_model_version(
             self.name,
@@ -95,14 +102,15 @@ class Registry:
         )
         return int(version.version)
 
-    def _versions(self) -> list[Any]:
+    def _versions(self, digest: str) -> list[Any]:
         from mlflow.exceptions import MlflowException
 
         try:
-            self.client.get_registered_model(self.name)
-        except MlflowException:
             self.client.create_registered_model(self.name, description=ABOUT.format(use_case=self.store.use_case))
-        return list(self.client.search_model_versions(f"name = '{self.name}'"))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return list(self.client.search_model_versions(f"name = '{self.name}' and tags.`tunegate.digest` = '{digest}'"))
 
     def _log_model(self, trial: TrialRecord, candidate: Candidate, run_id: str) -> tuple[str, str]:
         import mlflow
@@ -144,7 +152,7 @@ def _tags(trial: TrialRecord, candidate: Candidate) -> dict[str, str]:
         "test_sha256": trial.comparison.test_sha256,
         **{name: f"{value:.6g}" for name, value in runs.metrics_of(scores).items()},
     }
-    if candidate.kind == "tune" and trial.tuned:
+    if trial.tuned and trial.tuned.model == candidate.model:
         tags |= {"intent": trial.tuned.submission.intent, "job": trial.tuned.submission.job_id}
     return {f"tunegate.{name}": value for name, value in tags.items()}
 

@@ -1,5 +1,7 @@
 """report.html: one self-contained page for the person who has to sign. Verdict and reasons first."""
 
+import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +41,7 @@ def render(trial: TrialRecord) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"percent": _percent, "usd": usd, "points": _points, "p": _p}
+    environment.filters |= {"percent": _percent, "usd": usd, "points": _points, "p": _p, "shell": _shell}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         trial=trial,
@@ -47,7 +49,7 @@ def render(trial: TrialRecord) -> str:
         comparison=trial.comparison,
         use_case=trial.case.use_case,
         bars=_bars(trial),
-        tests={item.candidate: item for item in _tests_against_reference(trial)},
+        spent=_spent(trial),
         excerpts=_excerpts(trial),
         confused=_confused(trial),
         disagreements=_disagreements(trial),
@@ -89,8 +91,16 @@ def _bars(trial: TrialRecord) -> list[Bar]:
     ]
 
 
-def _tests_against_reference(trial: TrialRecord) -> list[PairedTest]:
-    return [item for item in trial.comparison.tests if item.reference == trial.verdict.reference]
+def _spent(trial: TrialRecord) -> str:
+    """What the run spent; where a price is unknown, what is known of it."""
+    costs = [item.cost_per_request for item in (*trial.comparison.candidates, *trial.search.tried)]
+    known = None not in costs and (trial.tuned is None or trial.tuned.training_cost is not None)
+    return usd(trial.spent) if known else f"unknown, at least {usd(trial.spent)}: not every price is known"
+
+
+def _shell(value: object) -> str:
+    """A value as `--set` takes it, quoted for a shell."""
+    return shlex.quote(value if isinstance(value, str) else json.dumps(value))
 
 
 def _excerpts(trial: TrialRecord) -> list[Excerpt]:
@@ -114,16 +124,13 @@ def _confused(trial: TrialRecord) -> list[tuple[str, str, int]]:
     return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:8]
 
 
-def _disagreements(trial: TrialRecord) -> list[tuple[str, int, int, int, int]]:
-    """Per test: name, both right, only the candidate, only the reference, both wrong (or scored alike)."""
+def _disagreements(trial: TrialRecord) -> list[tuple[PairedTest, int, int]]:
+    """Per test: cases that both have right, and those that both have wrong or score alike."""
     scores = trial.answers.pivot_table(index="case", columns="candidate", values="score", aggfunc="first")
     found = []
-    for test in _tests_against_reference(trial):
-        mine, other = scores[test.candidate], scores[test.reference]
-        both_right = int(((mine == other) & (mine == 1)).sum())
-        found.append(
-            (test.candidate, both_right, test.wins, test.losses, len(scores) - both_right - test.wins - test.losses)
-        )
+    for test in trial.comparison.tests:
+        both_right = int(((scores[test.candidate] == 1) & (scores[test.reference] == 1)).sum())
+        found.append((test, both_right, len(scores) - both_right - test.wins - test.losses))
     return found
 
 

@@ -85,8 +85,9 @@ def log_candidate(store: Store, trial: TrialRecord, scores: CandidateScores, par
     }
     store.log(run_id, metrics_of(scores), params, {})
     store.client.log_dict(run_id, as_json(candidate), "candidate.json")
-    answers = trial.answers.loc[trial.answers["candidate"] == candidate.name, ANSWERS]
-    store.client.log_table(run_id, answers, "answers.json")
+    if not store.has_artifact(run_id, "answers.json"):  # a second log_table would append
+        answers = trial.answers.loc[trial.answers["candidate"] == candidate.name, ANSWERS]
+        store.client.log_table(run_id, answers, "answers.json")
     store.client.set_terminated(run_id)
     return run_id
 

@@ -13,6 +13,7 @@ from mlflow.pyfunc import PythonModel
 
 from data_contracts.candidate import Candidate
 from data_contracts.use_case import Contract, Provider, TaskKind
+from tasks.errors import ConfigurationError
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer
 from tasks.providers.completions import complete
@@ -30,7 +31,7 @@ class ServedWinner(PythonModel):  # type: ignore[misc]
         contract = Contract.model_validate(record["contract"])
         self.renderer = Renderer(TaskKind(record["kind"]), contract, record["labels"])
         examples = context.artifacts.get("examples") or record["train_examples"]
-        self.few_shots = FewShots(pd.read_parquet(examples)) if self.candidate.prompt.few_shot.count else None
+        self.few_shots = FewShots(_rows(examples)) if self.candidate.prompt.few_shot.count else None
 
     def predict(self, model_input: list[str]) -> list[str]:
         """One answer an input: label, canonical JSON or text; the raw answer where it cannot be parsed."""
@@ -42,6 +43,14 @@ class ServedWinner(PythonModel):  # type: ignore[misc]
         ]
         answers = complete(connect(self.provider).answer_endpoint(), bodies)
         return [self.renderer.parse(answer, self.candidate.prompt) or answer for answer in answers]
+
+
+def _rows(examples: str) -> pd.DataFrame:
+    """The train rows that examples come from: in the registry, or where the text policy keeps them out, in the run."""
+    if not Path(examples).is_file():
+        problem = "is not here, and the use case's text policy keeps few-shot examples out of the registry"
+        raise ConfigurationError(examples, problem, "Load the model where the trial ran, or bring that file there.")
+    return pd.read_parquet(examples)
 
 
 mlflow.models.set_model(ServedWinner())

@@ -2,11 +2,16 @@
 
 import logging
 import os
+import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from tasks.errors import ResumableError
 from tasks.home import home
+from tasks.providers.redact import shown
 
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -15,6 +20,20 @@ QUIET = {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
+ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter: the model is there, the alias is not
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """MLflow's own error as one that says what to do: what was paid is kept, and registering may be tried again."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        cause = f"MLflow says {error.error_code}: {shown(re.sub(r'//[^/@ ]+@', '//***@', str(error)))}"
+        remedy = "See that MLFLOW_TRACKING_URI can be reached and written, then `tunegate resume RUN`."
+        raise ResumableError("Recording the trial", cause, remedy) from None  # its text may hold a password
 
 
 class Store:
@@ -58,6 +77,10 @@ class Store:
     def create_run(self, name: str, tags: dict[str, str]) -> str:
         """Id of a new run."""
         return str(self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id)
+
+    def has_artifact(self, run_id: str, name: str) -> bool:
+        """Whether the run holds a file of that name at its top."""
+        return name in {found.path for found in self.client.list_artifacts(run_id)}
 
     def log(self, run_id: str, metrics: dict[str, float], params: dict[str, str], tags: dict[str, str]) -> None:
         """Figures and texts of a run in one call."""

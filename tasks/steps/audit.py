@@ -1,19 +1,21 @@
-"""A run checked again from its files: every hash, both sums, nothing in two partitions."""
-
-import pandas as pd
+"""A run checked again from its files: every hash, both sums, no evaluation row's words in train."""
 
 from data_contracts.records import Counts
+from tasks.run_folder import TamperedFileError
 from tasks.steps.data import digest
 from tasks.workspace import PARTITIONS, Workspace
 
 
 def problems(space: Workspace) -> list[str]:
     """What does not add up, one sentence each; nothing where all is well."""
-    changed = [f"{name} is missing or was changed after it was written." for name in space.folder.changed_files()]
-    if changed or not space.folder.has("counts.json"):
-        return changed
-    counts = space.folder.read_json("counts.json", Counts)
-    return [*_sums(space, counts), *(_partitions(space, counts) if counts.train else [])]
+    try:
+        changed = [f"{name} is missing or was changed after it was written." for name in space.folder.changed_files()]
+        if changed or not space.folder.has("counts.json"):
+            return changed
+        counts = space.folder.read_json("counts.json", Counts)
+        return [*_sums(space, counts), *(_partitions(space, counts) if counts.train else [])]
+    except TamperedFileError as error:  # the manifest does not match the run
+        return [str(error)]
 
 
 def _sums(space: Workspace, counts: Counts) -> list[str]:
@@ -44,10 +46,9 @@ def _partitions(space: Workspace, counts: Counts) -> list[str]:
     placed = sum(len(part) for part in rows.values()) + len(parts.withheld)
     if placed != counts.curated:
         found.append(f"{counts.curated} rows are curated, {placed} have a place.")
-    words = pd.concat([part[["words"]].drop_duplicates() for part in rows.values()])["words"]
-    if words.duplicated().any():
-        found.append(f"{int(words.duplicated().sum())} texts stand in more than one partition.")
-    return found
+    trained = set(rows["train"]["words"])
+    told = {name: int(rows[name]["words"].isin(trained).sum()) for name in ("validation", "test")}
+    return found + [f"{count} {name} rows have the words of a train row." for name, count in told.items() if count]
 
 
 def _lines(space: Workspace, name: str) -> int:

@@ -21,7 +21,7 @@ from tasks.workspace import Workspace
 
 
 def champion(space: Workspace, registry: Registry) -> Candidate | None:
-    """The champion as the trial found it at its start: one that moves meanwhile does not change the question."""
+    """The champion as the evaluation first found it: one that moves meanwhile does not change the question."""
     if not space.folder.has("champion.json"):
         found = registry.champion()
         space.folder.write_json("champion.json", {"champion": found.model_dump() if found else None})

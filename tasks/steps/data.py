@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -69,7 +70,10 @@ def partition(space: Workspace, ledger: Ledger) -> Partitions:
 
 
 def check_leakage(space: Workspace) -> LeakageReport:
-    """Stop where an evaluation row gives itself away in train or in a prompt; then write the training files."""
+    """Stop where an evaluation row gives itself away in train or in a prompt; then write the training files.
+
+    The report is on disk before the gate may stop the run.
+    """
     if not space.folder.has("training_files.json"):
         from tasks.partition import leakage
 
@@ -82,15 +86,25 @@ def check_leakage(space: Workspace) -> LeakageReport:
         space.place("partitions.parquet", clean.partitions)
         space.folder.write_json("counts.json", _with_partitions(space, clean.partitions))
         files = [_training_file(space, clean, "train"), _training_file(space, clean, "validation")]
-        space.folder.write_json("training_files.json", {"files": [asdict(file) for file in files if file]})
+        plain = [asdict(file) | {"path": Path(file.path).name} for file in files if file]
+        space.folder.write_json("training_files.json", {"files": plain})
     return space.folder.read_json("leakage.json", LeakageReport)
 
 
 def seal(space: Workspace, ledger: Ledger) -> None:
-    """Fix each text's partition for ever, before the first row is sent: no later trial trains on a test row."""
+    """Fix each text's partition for ever, before the first row is sent: no later trial trains on a test row.
+
+    Raises DataError where another trial has fixed one elsewhere since this run split its rows.
+    """
     placed = {name: getattr(space.partitions, name)["words"] for name in PARTITIONS}
     assignments = {words: name for name, hashes in placed.items() for words in hashes}
-    ledger.remember(space.case.use_case.name, assignments, space.folder.run)
+    case = space.case.use_case.name
+    ledger.remember(case, assignments, space.folder.run)
+    history = ledger.history(case)
+    moved = sum(history[words] != name for words, name in assignments.items())
+    if moved:
+        problem = f"another trial has placed {moved} of its rows elsewhere since they were split"
+        raise DataError(f"run {space.folder.run}", problem, "Start a new one with `tunegate run`: it follows that.")
 
 
 def counts(space: Workspace) -> Counts:
@@ -99,8 +113,9 @@ def counts(space: Workspace) -> Counts:
 
 
 def training_files(space: Workspace) -> tuple[TrainingFile, TrainingFile | None]:
-    """The training file, and the validation file where there are rows for one."""
-    files = [TrainingFile(**file) for file in json.loads(space.folder.read_bytes("training_files.json"))["files"]]
+    """The training file, and the validation file where there are rows for one, in the folder as it lies now."""
+    plain = json.loads(space.folder.read_bytes("training_files.json"))["files"]
+    files = [TrainingFile(**file | {"path": str(space.folder.file(file["path"]))}) for file in plain]
     return files[0], files[1] if len(files) > 1 else None
 
 
@@ -148,13 +163,15 @@ def _keep_leaks(space: Workspace, report: LeakageReport, pairs: list[LeakPair]) 
 def _check_prompts(space: Workspace, partitions: Partitions) -> None:
     from tasks.partition.leakage import texts_in_prompts
 
+    described = space.case.contract.labels.values()
     for name, prompt in space.prompts.items():
-        told = texts_in_prompts([prompt.role, *prompt.rules, prompt.output_format], partitions)
+        listed = described if prompt.labels == "descriptions" else ()
+        told = texts_in_prompts([prompt.role, *prompt.rules, prompt.output_format, *listed], partitions)
         if told:
             raise DataError(
                 f"prompt {name}",
-                f"its text holds {len(told)} validation or test inputs (first: row {told[0]})",
-                "Take them out of the prompt: a prompt must not be shown what it is tested on.",
+                f"its text or the label descriptions hold {len(told)} validation or test inputs (first: row {told[0]})",
+                "Take them out: a prompt must not be shown what it is tested on.",
             )
 
 
@@ -181,9 +198,7 @@ def _training_file(
     if which == "validation" and len(rows) < training_file.MIN_EXAMPLES:
         return None
     name = {"train": "training.jsonl", "validation": "validation.jsonl"}[which]
-    written = training_file.build(clean, which, _records(space, rows), space.folder.file(name))
-    space.folder.adopt(name)
-    return written
+    return training_file.build(clean, which, _records(space, rows), space.folder.file(name))
 
 
 def _records(space: Workspace, rows: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -37,11 +37,14 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
 
 
 def require_budget(space: Workspace, edge: Edge, found: Estimate, approved: bool) -> None:
-    """Raise BudgetError or ApprovalRequiredError before the first paid call."""
+    """Raise BudgetError or ApprovalRequiredError before the first paid call.
+
+    What a resumed run has spent already is part of its own estimate, and not counted twice.
+    """
     case = space.case.use_case
     month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    spent = edge.ledger.spent(case.name, month.timestamp())
-    readiness.require_budget(found, case.budget, spent, approved, space.folder.run)
+    others = edge.ledger.spent(case.name, month.timestamp()) - edge.ledger.spent_in_run(space.folder.run)
+    readiness.require_budget(found, case.budget, max(0.0, others), approved, space.folder.run)
 
 
 def submit(space: Workspace, edge: Edge, clock: Clock) -> Submission:
