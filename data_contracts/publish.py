@@ -6,7 +6,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from data_contracts.candidate import Prompt
-from data_contracts.records import Comparison, Counts, LeakageReport, Verdict
+from data_contracts.records import Comparison, Counts, Estimate, LeakageReport, Verdict, VerdictRef
 from data_contracts.use_case import Contract, UseCase
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -18,6 +18,8 @@ SHAPES: dict[str, type[BaseModel]] = {
     "leakage": LeakageReport,
     "comparison": Comparison,
     "verdict": Verdict,
+    "estimate": Estimate,  # `tunegate estimate --json`
+    "run": VerdictRef,  # `tunegate run --json`
 }
 
 
