@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # records brings pandas: a second that the ledger's readers would wait for
-    from data_contracts.records import Outcome
+if TYPE_CHECKING:  # contest brings pandas: a second that the ledger's readers would wait for
+    from data_contracts.contest import Outcome
 
 
 @dataclass(frozen=True)

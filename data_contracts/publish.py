@@ -6,7 +6,9 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from data_contracts.candidate import Prompt
-from data_contracts.records import Comparison, Counts, Estimate, LeakageReport, Verdict, VerdictRef
+from data_contracts.contest import Comparison, Verdict, VerdictRef
+from data_contracts.money import Estimate
+from data_contracts.records import Counts, LeakageReport
 from data_contracts.use_case import Contract, UseCase
 
 FOLDER = Path(__file__).parent / "schemas"

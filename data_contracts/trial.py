@@ -6,16 +6,9 @@ from typing import Any
 import pandas as pd
 from pydantic import Field
 
-from data_contracts.records import (
-    Comparison,
-    Counts,
-    Document,
-    Estimate,
-    FineTuned,
-    LeakageReport,
-    PromptSearch,
-    Verdict,
-)
+from data_contracts.contest import Comparison, PromptSearch, Verdict
+from data_contracts.money import Estimate, FineTuned
+from data_contracts.records import Counts, Document, LeakageReport
 from data_contracts.use_case import ResolvedUseCase, Strict
 
 
@@ -77,11 +70,10 @@ class TrialRef(Document):
 
 
 class StageRef(Document):
-    """What a finished stage hands to the next: where its files are, their hashes, and counts. Never a row."""
+    """What a finished stage hands to the next: where its files are, and their hashes. Never a row."""
 
     trial: TrialRef
     files: dict[str, str] = Field(default_factory=dict, description="File of the run folder to sha256")
-    counts: dict[str, int | float | str | None] = Field(default_factory=dict)
 
 
 class CuratedRef(StageRef):

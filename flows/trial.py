@@ -5,7 +5,7 @@ No `from __future__ import annotations` here: with it the form appears and every
 
 from prefect import flow
 
-from data_contracts.records import VerdictRef
+from data_contracts.contest import VerdictRef
 from data_contracts.trial import TrialOptions
 from tasks import prefect_tasks as stage
 

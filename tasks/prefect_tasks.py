@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from prefect import task
 
-from data_contracts.records import JobEvent, VerdictRef
+from data_contracts.contest import VerdictRef
+from data_contracts.money import JobEvent
 from data_contracts.trial import (
     CuratedRef,
     EstimatedRef,

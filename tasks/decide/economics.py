@@ -1,6 +1,6 @@
 """What a tune is worth against the best prompt, in money."""
 
-from data_contracts.records import CandidateScores, Payback
+from data_contracts.contest import CandidateScores, Payback
 from data_contracts.use_case import Economics
 
 

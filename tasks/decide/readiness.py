@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data_contracts.records import Estimate, Price
+from data_contracts.money import Estimate, Price
 from data_contracts.use_case import Budget, Gates
 from tasks.errors import ApprovalRequiredError, BudgetError
 from tasks.power import cases_needed, detectable_difference

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_contracts.records import CandidateScores, Comparison, PairedTest, Payback, Rule
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Rule
 from data_contracts.use_case import Gates
 from tasks.power import detectable_difference
 

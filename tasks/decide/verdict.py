@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import CandidateScores, Comparison, PairedTest, Payback, Verdict
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Verdict
 from data_contracts.use_case import Gates
 from tasks.decide import rules
 from tasks.decide.rules import Finding

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from data_contracts.answers import AnswerStore, StoredAnswer
-from data_contracts.records import Outcome
+from data_contracts.contest import Outcome
 from tasks.errors import TunegateError
 from tasks.evaluate.exchange import Exchange, Line, Reply
 from tasks.evaluate.pace import Pace

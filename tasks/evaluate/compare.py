@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import CandidateScores, Comparison, Interval, PairedTest
+from data_contracts.contest import CandidateScores, Comparison, Interval, PairedTest
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate import statistics

@@ -9,7 +9,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from data_contracts.records import Outcome
+from data_contracts.contest import Outcome
 from tasks.providers.base_url import is_loopback
 from tasks.providers.failure import Failure
 from tasks.providers.protocol import AnswerEndpoint

@@ -8,7 +8,8 @@ import orjson
 import pandas as pd
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import ANSWER_COLUMNS, Price
+from data_contracts.contest import ANSWER_COLUMNS
+from data_contracts.money import Price
 from tasks.evaluate.answer import Answer, Question, request_hash
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer

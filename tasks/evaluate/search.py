@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import PromptScore, PromptSearch
+from data_contracts.contest import PromptScore, PromptSearch
 from data_contracts.use_case import TaskKind
 from tasks.evaluate.measure import measure, overall, side_by_side
 from tasks.evaluate.usage import cost_per_request, format_adherence, mean_tokens

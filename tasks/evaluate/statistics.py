@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_contracts.records import Interval
+from data_contracts.contest import Interval
 from tasks import power
 from tasks.evaluate.measure import Codes, Figures, MacroF1, Measure, macro_f1, tally
 

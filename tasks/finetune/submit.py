@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_contracts.records import Job, Submission, TrainingFile
+from data_contracts.money import Job, Submission, TrainingFile
 from data_contracts.use_case import FineTune
 from tasks.clock import Clock
 from tasks.errors import (

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from data_contracts.records import LeakFreePartitions, TrainingFile
+from data_contracts.money import TrainingFile
+from data_contracts.records import LeakFreePartitions
 from tasks.errors import DataError
 from tasks.run_folder import RunFolder
 

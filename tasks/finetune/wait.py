@@ -8,7 +8,7 @@ from typing import NoReturn, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_result, wait_random_exponential
 
-from data_contracts.records import Job, JobEvent
+from data_contracts.money import Job, JobEvent
 from tasks.clock import Clock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError, TunegateError
 from tasks.providers.protocol import Provider

@@ -21,7 +21,7 @@ from httpx2 import Response
 from pydantic import BaseModel, ValidationError
 
 from data_contracts import use_case
-from data_contracts.records import Price
+from data_contracts.money import Price
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderUnavailableError
 from tasks.providers.base_url import checked

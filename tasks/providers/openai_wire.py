@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from data_contracts import use_case
-from data_contracts.records import Job, JobEvent, Price
+from data_contracts.money import Job, JobEvent, Price
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError
 from tasks.providers import prices

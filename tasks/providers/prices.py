@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from data_contracts.load import parse, read_yaml
-from data_contracts.records import Price
+from data_contracts.money import Price
 
 ROWS = Path(__file__).with_name("prices.yaml")
 UNKNOWN = "not in prices.yaml nor in genai-prices"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from data_contracts.records import Job, JobEvent, Price
+from data_contracts.money import Job, JobEvent, Price
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_contracts.records import Job, JobEvent
+from data_contracts.money import Job, JobEvent
 from tasks.providers.redact import shown
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@-]+$", max_length=256)]

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import JobEvent, Registration, as_json
+from data_contracts.contest import Registration
+from data_contracts.money import JobEvent
+from data_contracts.records import as_json
 from data_contracts.trial import TrialRecord
 from tasks.errors import ResumableError
 from tasks.register import runs

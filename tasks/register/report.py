@@ -7,7 +7,8 @@ from pathlib import Path
 
 import jinja2
 
-from data_contracts.records import CandidateScores, PairedTest, usd
+from data_contracts.contest import CandidateScores, PairedTest
+from data_contracts.money import usd
 from data_contracts.trial import TrialRecord
 
 MAX_EXCERPTS = 12
@@ -93,8 +94,10 @@ def _bars(trial: TrialRecord) -> list[Bar]:
 
 def _spent(trial: TrialRecord) -> str:
     """What the run spent; where a price is unknown, what is known of it."""
-    costs = [item.cost_per_request for item in (*trial.comparison.candidates, *trial.search.tried)]
-    known = None not in costs and (trial.tuned is None or trial.tuned.training_cost is not None)
+    costs = [item.cost_per_request for item in trial.comparison.candidates]
+    costs += [item.cost_per_request for item in trial.search.tried]
+    costs += [trial.tuned.training_cost] if trial.tuned else []
+    known = None not in costs
     return usd(trial.spent) if known else f"unknown, at least {usd(trial.spent)}: not every price is known"
 
 

@@ -4,7 +4,9 @@ import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_contracts.records import CandidateScores, JobEvent, as_json
+from data_contracts.contest import CandidateScores
+from data_contracts.money import JobEvent
+from data_contracts.records import as_json
 from data_contracts.trial import TrialRecord
 from tasks.register import figures
 from tasks.register.store import Store

@@ -3,17 +3,9 @@
 import json
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import (
-    Comparison,
-    Counts,
-    Estimate,
-    FineTuned,
-    LeakageReport,
-    PromptSearch,
-    Registration,
-    Verdict,
-    VerdictRef,
-)
+from data_contracts.contest import Comparison, PromptSearch, Registration, Verdict, VerdictRef
+from data_contracts.money import Estimate, FineTuned
+from data_contracts.records import Counts, LeakageReport
 from data_contracts.trial import TrialRecord, TrialRef
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 
 from data_contracts.candidate import Candidate
-from data_contracts.records import Comparison, Counts, FineTuned, PromptSearch, Verdict
+from data_contracts.contest import Comparison, PromptSearch, Verdict
+from data_contracts.money import FineTuned
+from data_contracts.records import Counts
 from tasks.decide.economics import payback
 from tasks.decide.verdict import Standing, decide
 from tasks.evaluate.compare import ComparisonPolicy, compare

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from data_contracts.money import TrainingFile
 from data_contracts.records import (
     Counts,
     Curated,
@@ -20,7 +21,6 @@ from data_contracts.records import (
     Partitions,
     PartitionShare,
     Rejection,
-    TrainingFile,
 )
 from data_contracts.use_case import TaskKind
 from tasks.errors import DataError

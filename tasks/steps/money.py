@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from data_contracts.records import Estimate, FineTuned, Job, JobEvent, Submission
+from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
 from tasks.clock import Clock
 from tasks.decide import readiness
 from tasks.decide.readiness import Plan, Requests, Training

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data_contracts.candidate import Candidate, Prompt
-from data_contracts.records import CandidateScores, Comparison, Interval, PairedTest
+from data_contracts.contest import CandidateScores, Comparison, Interval, PairedTest
 
 CASES = 500
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from data_contracts.records import Estimate, Price
+from data_contracts.money import Estimate, Price
 from data_contracts.use_case import Budget, Gates
 from tasks.decide.readiness import Plan, Requests, Training, estimate, likely_epochs, require_budget
 from tasks.errors import ApprovalRequiredError, BudgetError

@@ -1,6 +1,6 @@
 import pytest
 
-from data_contracts.records import CandidateScores, Comparison, PairedTest, Payback, Verdict
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Verdict
 from data_contracts.use_case import Gates
 from tasks.decide.verdict import Standing, decide
 from tests.decide.contest import CASES, candidate, comparison, paired, scores

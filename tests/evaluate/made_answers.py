@@ -3,7 +3,7 @@
 import pandas as pd
 
 from data_contracts.candidate import Candidate, FewShot, Prompt
-from data_contracts.records import ANSWER_COLUMNS
+from data_contracts.contest import ANSWER_COLUMNS
 from data_contracts.use_case import Contract, Mapping, TaskKind
 from tasks.evaluate.score import score
 

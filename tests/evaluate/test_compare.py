@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from data_contracts.records import Comparison
+from data_contracts.contest import Comparison
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate.compare import ComparisonPolicy, compare

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_contracts.records import TrainingFile
+from data_contracts.money import TrainingFile
 from data_contracts.use_case import FineTune
 from tasks.finetune.submit import Order
 from tasks.ledger import Ledger

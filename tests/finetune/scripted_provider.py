@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from data_contracts.records import Job, JobEvent, Price
+from data_contracts.money import Job, JobEvent, Price
 from tasks.errors import AmbiguousAnswerError
 from tasks.providers.protocol import AnswerEndpoint, JobRequest, ModelInfo
 from tests.fake_clock import FakeClock

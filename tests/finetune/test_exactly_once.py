@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from data_contracts import use_case
-from data_contracts.records import JobEvent, LeakageReport, LeakFreePartitions, Partitions, Submission
+from data_contracts.money import JobEvent, Submission
+from data_contracts.records import LeakageReport, LeakFreePartitions, Partitions
 from data_contracts.use_case import FineTune
 from tasks.clock import SystemClock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError, SubmissionParkedError

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from data_contracts.records import LeakageReport, LeakFreePartitions, Partitions, TrainingFile
+from data_contracts.money import TrainingFile
+from data_contracts.records import LeakageReport, LeakFreePartitions, Partitions
 from tasks.errors import DataError
 from tasks.finetune import training_file
 from tasks.run_folder import RunFolder

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from data_contracts.records import Job, JobEvent
+from data_contracts.money import Job, JobEvent
 from tasks.errors import CredentialsError, ProviderRefusedError, ProviderUnavailableError
 from tasks.finetune.wait import WaitPolicy, await_servable, wait
 from tests.fake_clock import FakeClock

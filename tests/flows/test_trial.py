@@ -9,7 +9,7 @@ import mlflow
 import pandas as pd
 import pytest
 
-from data_contracts.records import VerdictRef
+from data_contracts.contest import VerdictRef
 from data_contracts.trial import TrialOptions
 from tasks import workspace
 from tasks.ledger import Ledger

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from data_contracts.records import Job
+from data_contracts.money import Job
 from data_contracts.use_case import Provider
 from tasks.errors import (
     AmbiguousAnswerError,

@@ -1,0 +1,204 @@
+"""The typed records of a contest: prompts tried on validation, candidates compared on the test set, the verdict."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from data_contracts.candidate import Candidate
+from data_contracts.money import usd
+from data_contracts.records import Document
+
+# ---------------------------------------------------------------- prompts
+
+
+class PromptScore(Document):
+    """How one prompt variant on one base model did on validation."""
+
+    candidate: Candidate
+    rows: int
+    score: float
+    format_adherence: float
+    prompt_tokens: float
+    cost_per_request: float | None
+    warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def row(self) -> dict[str, str]:
+        """A table's row."""
+        return {
+            "prompt": self.candidate.name,
+            "score": f"{self.score:.3f}",
+            "format": f"{self.format_adherence:.3f}",
+            "prompt tokens": f"{self.prompt_tokens:.0f}",
+            "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
+        }
+
+
+class PromptSearch(Document):
+    """prompt_search.json: every variant tried, best first."""
+
+    metric: str
+    tried: list[PromptScore]
+
+    @property
+    def best(self) -> Candidate:
+        """The variant with the highest score; the cheaper one on a tie."""
+        return self.tried[0].candidate
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+Outcome = Literal["answered", "refused", "truncated", "filtered", "unparsable", "failed"]
+
+ANSWER_COLUMNS = (
+    "candidate",  # Candidate.name
+    "case",  # example id
+    "output",  # the model's text
+    "parsed",  # label, canonical JSON or text; "" where unparsable
+    "outcome",
+    "score",  # 0..1, 0 where the outcome is not `answered`
+    "latency_ms",  # at the socket, queueing excluded
+    "prompt_tokens",
+    "completion_tokens",
+    "cost",  # USD, NaN where the price is unknown
+    "stored",  # True: taken from the ledger, not asked again
+    "expected",
+    "request",  # hash of the exact request
+)
+
+
+class Interval(Document):
+    """A figure with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class CandidateScores(Document):
+    """One candidate on the sealed test set."""
+
+    candidate: Candidate
+    cases: int
+    outcomes: dict[str, int]
+    metric: Interval
+    accuracy: float = Field(description="Share of exact (normalised) matches")
+    macro_f1: float | None = None
+    format_adherence: float = Field(description="Share of answers that could be parsed")
+    latency_p50_ms: float
+    latency_p99_ms: float
+    prompt_tokens: float = Field(description="Mean per request")
+    completion_tokens: float
+    cost_per_request: float | None
+    by_slice: dict[str, dict[str, float]] = Field(default_factory=dict, description="slice -> value -> metric")
+
+    @property
+    def row(self) -> dict[str, str]:
+        """A table's row."""
+        return {
+            "candidate": self.candidate.name,
+            "model": self.candidate.model,
+            "metric": f"{self.metric.value:.3f}",
+            "95 % interval": f"{self.metric.low:.3f} to {self.metric.high:.3f}",
+            "format": f"{self.format_adherence:.3f}",
+            "p50 ms": f"{self.latency_p50_ms:.0f}",
+            "p99 ms": f"{self.latency_p99_ms:.0f}",
+            "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
+        }
+
+
+class PairedTest(Document):
+    """A candidate against a reference on the same cases."""
+
+    candidate: str
+    reference: str
+    difference: Interval = Field(description="Candidate minus reference, paired bootstrap")
+    wins: int = Field(description="Cases that only the candidate has right (or scores higher on)")
+    losses: int
+    p_value: float = Field(description="Exact McNemar for 0/1 scores, else a paired permutation test; two-sided")
+    p_adjusted: float = Field(description="Holm over the candidates")
+    cases_needed: int | None = Field(description="Cases that would show the observed difference with power 0.8")
+
+
+class Comparison(Document):
+    """comparison.json: every candidate on the same sealed test set."""
+
+    metric: str
+    test_sha256: str
+    reference: str
+    candidates: list[CandidateScores]
+    tests: list[PairedTest]
+    confusion: dict[str, dict[str, dict[str, int]]] = Field(
+        default_factory=dict, description="candidate -> expected -> given -> cases, classification only"
+    )
+
+
+# ---------------------------------------------------------------- decision
+
+
+class Payback(Document):
+    """What the tune is worth against the best prompt; None where a price is unknown or there is no volume."""
+
+    monthly_saving: float | None
+    one_off_cost: float | None
+    payback_months: float | None
+    break_even_requests_per_month: float | None
+    notes: list[str] = Field(default_factory=list)
+
+
+class Rule(Document):
+    """One rule of the verdict and the figure it rests on."""
+
+    name: str
+    tier: Literal["must", "should", "info"]
+    passed: bool | None = Field(description="None: missing, which is not passed")
+    figure: str
+
+
+class Verdict(Document):
+    """verdict.json: promote, keep, or not enough evidence, with reasons."""
+
+    decision: Literal["promote", "keep", "not enough evidence"]
+    winner: Candidate = Field(description="Who is champion after this trial")
+    reference: str
+    challenger: Candidate | None = Field(description="The best of those that are not champion")
+    reasons: list[str]
+    rules: list[Rule]
+    cases_needed: int | None = None
+    payback: Payback | None = None
+    first_champion: bool = Field(False, description="There was no champion: the best prompt became it first")
+
+    @property
+    def markdown(self) -> str:
+        """The verdict as a page."""
+        reasons = "\n".join(f"- {reason}" for reason in self.reasons)
+        return f"# {self.decision}\n\nChampion: **{self.winner.name}**, `{self.winner.model}`\n\n{reasons}\n"
+
+
+class Registration(Document):
+    """Where the winner stands in MLflow."""
+
+    registered_model: str
+    champion_version: int
+    challenger_version: int | None
+    run_id: str
+    experiment_id: str
+    model_uri: str
+
+
+class VerdictRef(Document):
+    """What the flow returns: no rows, only where things are."""
+
+    run: str
+    use_case: str
+    decision: str
+    winner: str
+    winner_model: str
+    reasons: list[str]
+    run_folder: str
+    report: str
+    mlflow_run_id: str
+    model_uri: str
+    spent: float
+    attached: bool

@@ -1,0 +1,271 @@
+"""Who may answer, in which order things happen, and what it costs."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from data_contracts.candidate import Candidate, Prompt
+from data_contracts.contest import PromptSearch
+from data_contracts.money import FineTuned
+from tasks import workspace
+from tasks.evaluate.questions import build
+from tasks.ledger import Ledger
+from tasks.providers.embedded import Embedded
+from tasks.providers.protocol import AnswerEndpoint
+from tasks.steps import contest, data
+from tasks.workspace import Edge, Workspace
+from tests.dying_disk import KilledError, dying_after
+from tests.small_use_case import small_use_case
+from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, unseen
+
+Asked = Callable[[], Any]
+TUNE = "ft:local-base-small:embedded::another"
+
+
+@pytest.fixture
+def sealed(own_home: Path, tmp_path: Path) -> Workspace:
+    """A run about to search its prompts."""
+    path = small_use_case(tmp_path / "case", rows=150, split={"min_test": 20})
+    space = take_data_steps(begin(path, train=False))
+    data.seal(space, Ledger())
+    return space
+
+
+def named(field: Sequence[Candidate]) -> list[str]:
+    return [candidate.name for candidate in field]
+
+
+def best_of(space: Workspace) -> Candidate:
+    return contest.candidates(space, None)[0]
+
+
+# ---------------------------------------------------------------- who may answer
+
+
+def test_the_best_prompt_and_the_tune_with_both_prompts_compete(finished: Finished) -> None:
+    field = contest.candidates(finished.space, None)
+    assert named(field) == ["best-prompt", "tune-minimal", "tune-full"]
+    tuned = finished.space.folder.read_json("tuned.json", FineTuned)
+    assert [candidate.model for candidate in field[1:]] == [tuned.model, tuned.model]
+    assert [candidate.prompt.name for candidate in field] == ["shown", "minimal", "shown"]
+
+
+def test_the_champion_comes_first_whatever_it_was_called_when_it_won(finished: Finished) -> None:
+    champion = Candidate(
+        name="tune-minimal", kind="tune", model=TUNE, base_model="local-base-small", prompt=Prompt(name="old")
+    )
+    field = contest.candidates(finished.space, champion)
+    assert named(field) == ["champion", "best-prompt", "tune-minimal", "tune-full"]
+    assert field[0].model == TUNE
+
+
+@pytest.mark.parametrize("who", ["best-prompt", "tune-minimal", "tune-full"])
+def test_a_champion_that_is_also_a_challenger_answers_once(finished: Finished, who: str) -> None:
+    champion = next(one for one in contest.candidates(finished.space, None) if one.name == who)
+    field = contest.candidates(finished.space, champion)
+    assert field[0].digest == champion.digest
+    assert named(field)[0] == "champion"
+    assert sorted(named(field)) == sorted({"champion", "best-prompt", "tune-minimal", "tune-full"} - {who})
+
+
+def test_where_the_minimal_prompt_is_the_best_the_tune_answers_once(copy: Workspace) -> None:
+    search = copy.folder.read_json("prompt_search.json", PromptSearch)
+    minimal_first = sorted(search.tried, key=lambda tried: tried.candidate.prompt.name != "minimal")
+    copy.folder.write_json("prompt_search.json", search.model_copy(update={"tried": minimal_first}))
+    assert named(contest.candidates(copy, None)) == ["best-prompt", "tune-minimal"]
+
+
+def test_a_prompt_under_another_name_is_the_same_contestant(finished: Finished) -> None:
+    best = best_of(finished.space)
+    renamed = best.prompt.model_copy(update={"name": "renamed", "description": "says the same"})
+    champion = best.model_copy(update={"prompt": renamed})
+    assert named(contest.candidates(finished.space, champion)) == ["champion", "tune-minimal", "tune-full"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"role": "Somebody else"}, {"rules": ["Be brief."]}, {"structured": True}, {"decoding": {"temperature": 1.0}}],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_prompt_that_says_or_asks_something_else_is_another_contestant(
+    finished: Finished, change: dict[str, Any]
+) -> None:
+    best = best_of(finished.space)
+    changed = Prompt.model_validate(best.prompt.model_dump() | change)
+    champion = best.model_copy(update={"prompt": changed})
+    assert named(contest.candidates(finished.space, champion))[:2] == ["champion", "best-prompt"]
+
+
+# ---------------------------------------------------------------- the search
+
+
+def test_the_search_asks_each_variant_each_validation_row_and_no_test_row(sealed: Workspace, asked: Asked) -> None:
+    edge = edge_of(sealed)
+    with asked() as calls:
+        found = contest.search(sealed, edge, unseen)
+    variants, rows = contest.variants(sealed), len(sealed.partitions.validation)
+    assert Counter(call["call"] for call in calls)["chat.create"] == len(variants) * rows
+    assert {tried.rows for tried in found.tried} == {rows}
+    of_test = replace(contest.search_panel(sealed, edge.provider), rows=sealed.partitions.test)
+    assert not edge.ledger.stored_answers([question.request for question in build(of_test)])
+
+
+def test_the_search_takes_no_more_rows_than_it_was_told_and_the_same_for_each_variant(
+    own_home: Path, tmp_path: Path
+) -> None:
+    path = small_use_case(tmp_path / "case", rows=200, split={"min_test": 20, "validation": 0.3})
+    space = take_data_steps(begin(path, settings={"prompts.search_rows": 20}))
+    questions = build(contest.search_panel(space, edge_of(space).provider))
+    cases = {
+        name: {one.case for one in questions if one.candidate == name} for name in {q.candidate for q in questions}
+    }
+    assert len(space.partitions.validation) > 20
+    assert {len(asked) for asked in cases.values()} == {20}
+    assert len({frozenset(asked) for asked in cases.values()}) == 1
+    assert set.union(*cases.values()) <= set(space.partitions.validation["id"])
+
+
+def test_examples_of_a_prompt_come_from_train_only(finished: Finished) -> None:
+    space = finished.space
+    questions = build(contest.search_panel(space, edge_of(space).provider))
+    sent = b"".join(question.body for question in questions).decode()
+    assert not any(text in sent for text in space.partitions.test["input"])
+    asked = space.partitions.validation.set_index("id").loc[[question.case for question in questions], "input"]
+    assert {sent.count(text) for text in asked} == {len(space.prompts)}, "as the question of each prompt, never more"
+    assert sum(text in sent for text in space.partitions.train["input"]) > 10
+
+
+# ---------------------------------------------------------------- the test set
+
+
+class Watched(Embedded):
+    """A provider that notes which openings were on record when it was first asked where answers come from."""
+
+    openings: Sequence[str] = ()
+
+    def answer_endpoint(self) -> AnswerEndpoint:
+        self.openings = [opening.run for opening in Ledger().openings("small")]
+        return super().answer_endpoint()
+
+
+def test_the_opening_of_the_test_set_is_on_record_before_the_first_answer(sealed: Workspace, own_home: Path) -> None:
+    provider = Watched(sealed.case.use_case.provider, own_home / "provider")
+    edge = Edge(provider, Ledger())
+    contest.search(sealed, edge, unseen)
+    assert provider.openings == []
+    contest.evaluate(sealed, edge, None, unseen)
+    assert provider.openings == [sealed.folder.run]
+    opening = Ledger().openings("small")[0]
+    assert opening.candidates == ("best-prompt",)
+    assert opening.test_sha256 == data.counts(sealed).test.sha256
+
+
+def test_every_candidate_answers_every_test_row_and_each_answer_has_a_score(finished: Finished) -> None:
+    answers = finished.space.folder.read_frame("answers.parquet")
+    tested = sorted(finished.space.partitions.test["id"])
+    for _, side in answers.groupby("candidate"):
+        assert sorted(side["case"]) == tested
+    assert answers["score"].between(0, 1).all()
+    expected = dict(zip(finished.space.partitions.test["id"], finished.space.partitions.test["output"], strict=True))
+    assert answers["case"].map(expected).equals(answers["expected"])
+
+
+def test_a_kill_between_answers_and_candidates_costs_no_second_answer(copy: Workspace, asked: Asked) -> None:
+    before = copy.folder.read_frame("answers.parquet")
+    forget(copy, "candidates.json", "comparison.json", "verdict.json")
+    again = workspace.reopen(copy.folder.run)
+    with asked() as calls:
+        field = contest.evaluate(again, edge_of(again), None, unseen)
+        verdict, _ = contest.judge(again)
+    assert "chat.create" not in {call["call"] for call in calls}
+    assert named(field) == ["best-prompt", "tune-minimal", "tune-full"]
+    after = again.folder.read_frame("answers.parquet")
+    pd.testing.assert_frame_equal(after.drop(columns="stored"), before.drop(columns="stored"))
+    assert verdict.decision == "promote"
+    assert len(Ledger().openings("small")) == 1
+
+
+@pytest.mark.parametrize("files", range(4))
+def test_a_verdict_interrupted_at_any_file_comes_out_the_same(copy: Workspace, finished: Finished, files: int) -> None:
+    forget(copy, "comparison.json", "verdict.json")
+    interrupted = workspace.reopen(copy.folder.run)
+    with dying_after(files), pytest.raises(KilledError):
+        contest.judge(interrupted)
+    contest.judge(workspace.reopen(copy.folder.run))
+    for name in ("comparison.json", "verdict.json"):
+        assert copy.folder.manifest()[name] == finished.space.folder.manifest()[name]
+
+
+# ---------------------------------------------------------------- money
+
+
+def test_what_was_spent_is_the_providers_own_tokens_times_its_prices(sealed: Workspace, asked: Asked) -> None:
+    edge = edge_of(sealed)
+    with asked() as calls:
+        contest.search(sealed, edge, unseen)
+        contest.evaluate(sealed, edge, None, unseen)
+    price = edge.provider.price("local-base-small", tuned=False)
+    answered = [call for call in calls if call["call"] == "chat.create" and call["status"] == 200]
+    cost = sum(call["prompt_tokens"] * price.input + call["completion_tokens"] * price.output for call in answered)
+    assert edge.ledger.spent_in_run(sealed.folder.run) == pytest.approx(cost / 1e6)
+    assert cost > 0
+
+
+def test_a_tune_is_priced_as_a_tune(finished: Finished) -> None:
+    full, prompt = (
+        next(item for item in finished.record.comparison.candidates if item.candidate.name == name)
+        for name in ("tune-full", "best-prompt")
+    )
+    assert full.prompt_tokens == prompt.prompt_tokens
+    assert full.cost_per_request > prompt.cost_per_request
+
+
+# ---------------------------------------------------------------- the verdict
+
+
+def rejudged(space: Workspace, champion: Candidate) -> Any:
+    """The trial as it would have gone with that champion."""
+    forget(space, "candidates.json", "answers.parquet", "comparison.json", "verdict.json")
+    again = workspace.reopen(space.folder.run)
+    contest.evaluate(again, edge_of(again), champion, unseen)
+    return contest.judge(again)
+
+
+def test_a_champion_that_is_the_best_prompt_is_the_only_rival_of_the_tune(copy: Workspace) -> None:
+    verdict, comparison = rejudged(copy, best_of(copy))
+    assert [(test.candidate, test.reference) for test in comparison.tests] == [
+        ("tune-minimal", "champion"),
+        ("tune-full", "champion"),
+    ]
+    assert (verdict.reference, verdict.decision, verdict.winner.name) == ("champion", "promote", "tune-minimal")
+    assert not verdict.first_champion
+    assert "beats champion" in {rule.name for rule in verdict.rules}
+    assert verdict.payback is not None
+
+
+def test_a_champion_that_is_the_tune_stays_and_its_rivals_are_the_other_two(copy: Workspace) -> None:
+    tune = contest.candidates(copy, None)[1]
+    verdict, comparison = rejudged(copy, tune)
+    assert verdict.decision != "promote"
+    assert (verdict.winner.name, verdict.winner.model) == ("champion", tune.model)
+    assert {(test.candidate, test.reference) for test in comparison.tests} == {
+        ("best-prompt", "champion"),
+        ("tune-full", "champion"),
+        ("tune-full", "best-prompt"),
+    }
+
+
+def test_without_training_the_trial_has_no_tune_even_where_one_was_bought_before(copy: Workspace) -> None:
+    space = take_data_steps(begin(copy.case.folder / "small.yaml", train=False))
+    edge = edge_of(space)
+    contest.search(space, edge, unseen)
+    contest.evaluate(space, edge, None, unseen)
+    verdict, comparison = contest.judge(space)
+    assert (verdict.decision, verdict.winner.name, verdict.challenger) == ("keep", "best-prompt", None)
+    assert comparison.tests == []
+    assert not space.folder.has("tuned.json")
