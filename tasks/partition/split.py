@@ -65,12 +65,15 @@ def _by_hash(rows: pd.DataFrame, units: pd.Series, policy: Split, earlier: pd.Se
 def _as_given(rows: pd.DataFrame, units: pd.Series, policy: Split, earlier: pd.Series) -> pd.Series:
     """As the files say; without a validation file, a share of the train units becomes validation.
 
-    A unit that reaches into test stays in train as a whole, where the leakage check sees it. A row that stood in
-    another partition in an earlier trial is withheld: it was trained on, or tuned against, there.
+    A unit that reaches into test stays in train as a whole, where the leakage check sees it; its validation rows are
+    withheld, since prompts are chosen on validation. So is a row that stood in another partition in an earlier trial:
+    it was trained on, or tuned against, there.
     """
     place = rows["given_partition"].where(rows["given_partition"] != "", "no partition given")
-    if not (place == "validation").any():
-        carve = (place == "train") & ~(place == "test").groupby(units).transform("any")
+    reaches_test = (place == "test").groupby(units).transform("any")
+    place = place.mask((place == "validation") & reaches_test, "validation copy of test")
+    if not (rows["given_partition"] == "validation").any():
+        carve = (place == "train") & ~reaches_test
         share = place.mask(_position(rows, units, policy.seed) >= 1 - policy.validation, "validation")
         place = place.mask(carve, _remember(share, units, earlier.where(carve & (earlier != "test"))))
     moved = earlier.notna() & (earlier != place) & place.isin(PARTITIONS)

@@ -5,7 +5,7 @@ and, from `create_job` and `upload` only, `AmbiguousAnswerError` (it may have be
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from data_contracts.money import Job, JobEvent, Price
@@ -42,7 +42,7 @@ class AnswerEndpoint:
     """Where completions are asked for, by one HTTP session. `headers` carries the key: never log it."""
 
     url: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     timeout_s: float
     max_concurrency: int
 

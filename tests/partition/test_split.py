@@ -160,6 +160,15 @@ def test_a_given_row_that_changed_sides_since_an_earlier_trial_is_withheld(befor
     assert found.withheld["reason"].tolist() == [f"was {before} in an earlier trial"]
 
 
+def test_a_given_validation_copy_of_a_test_row_is_withheld_since_prompts_are_chosen_there() -> None:
+    texts = unrelated_texts(90)
+    copy = texts[89].upper()
+    given = [*["train"] * 50, "validation", *["validation"] * 19, *["test"] * 20]
+    found = split(rows([*texts[:50], copy, *texts[51:]], given=given), GIVEN, NEAR, {})
+    assert places(found)["row-50"] == "validation copy of test"
+    assert len(found.test) == 20
+
+
 def test_a_given_row_without_a_partition_is_withheld_with_that_reason() -> None:
     given = ["", *["train"] * 50, *["validation"] * 19, *["test"] * 20]
     found = split(rows(unrelated_texts(90), given=given), GIVEN, NEAR, {})

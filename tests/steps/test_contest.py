@@ -130,14 +130,13 @@ def test_the_search_takes_no_more_rows_than_it_was_told_and_the_same_for_each_va
     assert set.union(*cases.values()) <= set(space.partitions.validation["id"])
 
 
-def test_examples_of_a_prompt_come_from_train_only(finished: Finished) -> None:
-    space = finished.space
-    questions = build(contest.search_panel(space, edge_of(space).provider))
+def test_examples_of_a_prompt_come_from_train_only(copy: Workspace) -> None:
+    questions = build(contest.search_panel(copy, edge_of(copy).provider))
     sent = b"".join(question.body for question in questions).decode()
-    assert not any(text in sent for text in space.partitions.test["input"])
-    asked = space.partitions.validation.set_index("id").loc[[question.case for question in questions], "input"]
-    assert {sent.count(text) for text in asked} == {len(space.prompts)}, "as the question of each prompt, never more"
-    assert sum(text in sent for text in space.partitions.train["input"]) > 10
+    assert not any(text in sent for text in copy.partitions.test["input"])
+    asked = copy.partitions.validation.set_index("id").loc[[question.case for question in questions], "input"]
+    assert {sent.count(text) for text in asked} == {len(copy.prompts)}, "as the question of each prompt, never more"
+    assert sum(text in sent for text in copy.partitions.train["input"]) > 10
 
 
 # ---------------------------------------------------------------- the test set
