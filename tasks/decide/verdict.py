@@ -150,7 +150,7 @@ def _reasons(judged: Sequence[Judged], comparison: Comparison) -> list[str]:
     if not judged:
         return ["Nothing else was tried against it."]
     best, *others = judged
-    return [*_verdict_reasons(best, comparison), *(_in_short(one) for one in others)]
+    return [*_verdict_reasons(best, comparison), *(_in_short(one, best) for one in others)]
 
 
 def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
@@ -170,9 +170,10 @@ def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
     return reasons + [f"Should hold and does not, {rule.name}: {rule.figure}" for rule in unmet]
 
 
-def _in_short(judged: Judged) -> str:
+def _in_short(judged: Judged, best: Judged) -> str:
     name, score = judged.candidate.name, judged.scores.metric.value
     if judged.decision == "promote":
-        return f"{name} would have been promoted too, with {score:.3f}."
+        dearer = "; it costs more, and gains less than the minimum effect" if score > best.scores.metric.value else ""
+        return f"{name} would have been promoted too, with {score:.3f}{dearer}."
     rule = judged.broken[0].rule
     return f"{name} ({score:.3f}), {judged.decision}: {rule.name}, {rule.figure}."

@@ -42,7 +42,8 @@ def render(trial: TrialRecord) -> str:
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
-    environment.filters |= {"percent": _percent, "usd": usd, "points": _points, "p": _p, "shell": _shell}
+    environment.filters |= {"percent": _percent, "usd": usd, "points": _points, "p": _p}
+    environment.filters |= {"sum_of_values": _sum_of_values, "shell": _shell}
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         trial=trial,
@@ -63,7 +64,11 @@ def _percent(value: float | None, digits: int = 1) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 0.0001" if value < 0.0001 else f"{value:.4f}"
+    return "<\N{NO-BREAK SPACE}0.0001" if value < 0.0001 else f"{value:.4f}"
+
+
+def _sum_of_values(counts: dict[str, int]) -> int:
+    return sum(counts.values())
 
 
 def _points(value: float) -> str:
