@@ -1,0 +1,65 @@
+"""A published data set as a use case by configuration alone, from a file outside the project's tree."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.command import Shell
+
+BANKING77 = Path(__file__).resolve().parents[3] / "shared" / "data" / "banking77"
+CONTRACT = {
+    "name": "banking77",
+    "version": "1",
+    "columns": {"text": {}, "category": {}},
+    "mapping": {"input": "text", "output": "category"},
+}
+PROMPTS = [
+    {"name": "minimal", "output_format": "Answer with the intent of the customer's question."},
+    {"name": "names", "role": "You route questions of a bank's customers.", "labels": "names"},
+    {"name": "similar", "labels": "names", "few_shot": {"count": 8, "choose": "similar"}},
+]
+USE_CASE = {
+    "name": "banking77",
+    "kind": "classification",
+    "contract": "contract.yaml",
+    "source": {"files": [{"path": str(BANKING77 / f"{name}.csv"), "partition": name} for name in ("train", "test")]},
+    "split": {"method": "given", "validation": 0.1},
+    "leakage": {"on_leak": "withhold"},
+    "prompts": {"folder": "prompts", "base_models": ["local-base-large"]},
+    "fine_tune": {"base_model": "local-base-large"},
+    "budget": {"per_run": 100, "approval_above": 100},
+}
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A folder with the use case; nothing of it stands in the project."""
+    if not BANKING77.is_dir():
+        pytest.skip("the optional public data is not here")
+    folder = tmp_path_factory.mktemp("banking77")
+    (folder / "prompts").mkdir()
+    for prompt in PROMPTS:
+        (folder / "prompts" / f"{prompt['name']}.yaml").write_text(json.dumps(prompt))
+    (folder / "contract.yaml").write_text(json.dumps(CONTRACT))
+    (folder / "banking77.yaml").write_text(json.dumps(USE_CASE))
+    return Shell(folder)
+
+
+@pytest.mark.slow
+def test_the_published_split_leaks_and_the_leaks_are_withheld(shell: Shell) -> None:
+    found = shell.json("check", "./banking77.yaml")
+    assert found["counts"]["records_in"] == 13_083
+    assert found["leakage"]["found"]["test"]["same words"] == 25
+    assert found["leakage"]["found"]["test"]["near"] > 100
+    assert found["counts"]["withheld"] == found["leakage"]["withheld"] > 200
+
+
+@pytest.mark.slow
+def test_the_tune_wins_by_as_much_as_a_linear_model_beats_label_names_and_examples(shell: Shell) -> None:
+    verdict = shell.json("run", "./banking77.yaml")
+    comparison = json.loads((Path(verdict["run_folder"]) / "comparison.json").read_text())
+    metric = {item["candidate"]["name"]: item["metric"]["value"] for item in comparison["candidates"]}
+    assert verdict["decision"] == "promote"
+    assert 0.87 < metric["tune-minimal"] < 0.94
+    assert 0.7 < metric["best-prompt"] < metric["tune-minimal"]
