@@ -1,6 +1,9 @@
 """What the terminal shows: one function a command, tables by rich."""
 
 import logging
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -41,7 +44,7 @@ def verdict(content: dict[str, Any]) -> None:
         console.print(f"{name.replace('_', ' '):14} {content[name]}", soft_wrap=True, highlight=False, markup=False)
     bought = ", training found paid" if content["attached"] else ""
     console.print(f"{'spent':14} ${content['spent']:.4f} in this run{bought}", highlight=False)
-    console.print("Next: [bold]tunegate up[/bold] shows all of it in the browser; a second run buys nothing twice.")
+    console.print(f"Next: [bold]{_command()} up[/bold] shows all of it in the browser.", soft_wrap=True)
 
 
 def check(content: dict[str, Any]) -> None:
@@ -107,6 +110,14 @@ def doctor(content: dict[str, Any]) -> None:
         )
         if item["fix"]:
             console.print(f"        {item['fix']}", soft_wrap=True, markup=False)
+
+
+def _command() -> str:
+    """How this very command can be called again from here."""
+    if shutil.which("tunegate"):
+        return "tunegate"
+    called = Path(sys.argv[0])
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
 
 
 def _rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
