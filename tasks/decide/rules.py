@@ -36,6 +36,8 @@ def margin(test: PairedTest | None, opponent: str, gates: Gates) -> Finding:
     )
     passed = _reaches(found.value, gates.minimum_effect) and found.low > 0 and test.p_adjusted < gates.alpha
     final = not passed and (found.high <= 0 or not _reaches(found.high, gates.minimum_effect))
+    if final and found.low > 0:
+        figure += "; better, but shown to be by less than is asked for"
     return Finding(Rule(name=name, tier="must", passed=passed, figure=figure), final)
 
 
@@ -78,7 +80,7 @@ def pays_back(payback: Payback | None, horizon_months: float) -> Finding:
 def enough_cases(cases: int, gates: Gates) -> Finding:
     """Info: whether so many cases can show the minimum effect at all."""
     shown = detectable_difference(cases, alpha=gates.alpha)
-    figure = f"{cases} cases show a difference of {100 * shown:.1f} points or more (power 0.8)"
+    figure = f"{cases} cases show a difference of {100 * shown:.1f} points or more (power 0.8, if candidates differ on 20 % of cases)"
     return Finding(Rule(name="test size", tier="info", passed=shown <= gates.minimum_effect, figure=figure))
 
 

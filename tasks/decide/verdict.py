@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from data_contracts.candidate import Candidate
-from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Verdict
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Rule, Verdict
 from data_contracts.use_case import Gates
 from tasks.decide import rules
 from tasks.decide.rules import Finding
@@ -167,7 +167,11 @@ def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
     if best.decision == "not enough evidence" and best.cases_needed:
         reasons.append(f"About {best.cases_needed} test cases in all would settle it if the difference stays as it is.")
     unmet = [finding.rule for finding in best.findings if finding.rule.tier == "should" and not finding.rule.passed]
-    return reasons + [f"Should hold and does not, {rule.name}: {rule.figure}" for rule in unmet]
+    return reasons + [f"{_unmet(rule)}, {rule.name}: {rule.figure}" for rule in unmet]
+
+
+def _unmet(rule: Rule) -> str:
+    return "Should hold and is unknown" if rule.passed is None else "Should hold and does not"
 
 
 def _in_short(judged: Judged, best: Judged) -> str:

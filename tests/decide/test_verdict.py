@@ -128,6 +128,20 @@ def test_of_two_promotable_candidates_the_better_one_wins() -> None:
     assert decide(found, Standing(None, PROMPT), GATES).winner.name == "tune-full"
 
 
+def test_a_gain_that_is_sure_but_too_small_is_called_better_and_not_enough() -> None:
+    sure = paired("tune-minimal", "best-prompt", (0.010, 0.005, 0.017))
+    verdict = decide(
+        comparison([scores("best-prompt"), scores("tune-minimal", 0.81)], sure), Standing(None, PROMPT), GATES
+    )
+    assert verdict.decision == "keep"
+    assert any("better, but shown to be by less than is asked for" in reason for reason in verdict.reasons)
+
+
+def test_a_payback_that_nobody_knows_is_not_said_to_fail() -> None:
+    verdict = decide(first_trial(), Standing(None, PROMPT), GATES)
+    assert any(reason.startswith("Should hold and is unknown, pays back") for reason in verdict.reasons)
+
+
 @pytest.mark.parametrize(("gain", "winner"), [(0.019, "tune-minimal"), (0.021, "tune-full")])
 def test_a_dearer_candidate_wins_only_by_more_than_the_minimum_effect(gain: float, winner: str) -> None:
     found = two_tunes(scores("tune-minimal", 0.85), scores("tune-full", 0.85 + gain, cost_per_request=0.01))
