@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Rule
 from data_contracts.use_case import Gates
-from tasks.power import detectable_difference
+from tasks.power import DISCORDANCE, detectable_difference
 
 COMPLETE = "complete answers"
 ROUNDING = 1e-9  # 0.95 - 0.93 is a little less than 0.02
@@ -80,7 +80,8 @@ def pays_back(payback: Payback | None, horizon_months: float) -> Finding:
 def enough_cases(cases: int, gates: Gates) -> Finding:
     """Info: whether so many cases can show the minimum effect at all."""
     shown = detectable_difference(cases, alpha=gates.alpha)
-    figure = f"{cases} cases show a difference of {100 * shown:.1f} points or more (power 0.8, if candidates differ on 20 % of cases)"
+    assumed = f"power 0.8, if candidates differ on {DISCORDANCE:.0%} of cases"
+    figure = f"{cases} cases show a difference of {100 * shown:.1f} points or more ({assumed})"
     return Finding(Rule(name="test size", tier="info", passed=shown <= gates.minimum_effect, figure=figure))
 
 
