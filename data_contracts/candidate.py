@@ -51,8 +51,10 @@ class Candidate(Strict):
     model: str
     base_model: str
     prompt: Prompt
+    examples: str = Field("", description="sha256 of the file its few-shot examples come from; empty without any")
 
     @property
     def digest(self) -> str:
-        """Hash of model, prompt and decoding, whatever the contestant is called."""
-        return hashlib.sha256(f"{self.model}\n{self.prompt.digest}".encode()).hexdigest()[:16]
+        """Hash of model, prompt, decoding and few-shot examples, whatever the contestant is called."""
+        content = [self.model, self.prompt.digest, *([self.examples] if self.examples else [])]
+        return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]

@@ -20,6 +20,7 @@ class PromptScore(Document):
     format_adherence: float
     prompt_tokens: float
     cost_per_request: float | None
+    failed: int = Field(0, description="Requests that brought no answer; such a variant cannot be the best")
     warnings: list[str] = Field(default_factory=list)
 
     @property
@@ -29,6 +30,7 @@ class PromptScore(Document):
             "prompt": self.candidate.name,
             "score": f"{self.score:.3f}",
             "format": f"{self.format_adherence:.3f}",
+            "failed": str(self.failed),
             "prompt tokens": f"{self.prompt_tokens:.0f}",
             "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
         }
@@ -42,7 +44,7 @@ class PromptSearch(Document):
 
     @property
     def best(self) -> Candidate:
-        """The variant with the highest score; the cheaper one on a tie."""
+        """The variant with the highest score of those without failed requests; the cheaper one on a tie."""
         return self.tried[0].candidate
 
 

@@ -52,7 +52,7 @@ class TrainingFile:
     path: str
     sha256: str
     examples: int
-    tokens: int  # an estimate: UTF-8 bytes / 4
+    tokens: int  # of one epoch, a high estimate: UTF-8 bytes / 3, and 4 a message
 
 
 class Job(Document):

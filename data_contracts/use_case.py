@@ -27,6 +27,13 @@ class TaskKind(StrEnum):
     FREE_TEXT = "free_text"
 
 
+METRICS: dict[TaskKind, tuple[str, ...]] = {  # the first is the default
+    TaskKind.CLASSIFICATION: ("accuracy", "macro_f1"),
+    TaskKind.EXTRACTION: ("field_f1", "accuracy"),
+    TaskKind.FREE_TEXT: ("text_f1", "accuracy"),
+}
+
+
 class SourceFile(Strict):
     """One file, glob or prefix of records, local or on S3."""
 
@@ -188,8 +195,14 @@ class UseCase(Strict):
     @property
     def metric(self) -> str:
         """The metric that decides."""
-        defaults = {"classification": "accuracy", "extraction": "field_f1", "free_text": "text_f1"}
-        return self.gates.metric or defaults[self.kind.value]
+        return self.gates.metric or METRICS[self.kind][0]
+
+    @model_validator(mode="after")
+    def _metric_fits_kind(self) -> Self:
+        if self.metric not in METRICS[self.kind]:
+            fitting = " or ".join(METRICS[self.kind])
+            raise ValueError(f"gates.metric: {self.metric} is no metric of {self.kind}; set {fitting}")
+        return self
 
     @model_validator(mode="after")
     def _given_split_has_partitions(self) -> Self:

@@ -1,13 +1,14 @@
 """The `tunegate` command. Nothing heavy is imported before a command needs it: `--help` answers at once."""
 
 import json
+import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from tasks.errors import ConfigurationError, TunegateError
+from tasks.errors import ConfigurationError, ResumableError, TunegateError
 
 USE_CASE = click.argument("use_case")
 SET = click.option("settings", "--set", multiple=True, metavar="a.b=c", help="Change a value of the use-case file.")
@@ -43,6 +44,7 @@ def run(use_case: str, settings: Sequence[str], no_train: bool, yes: bool, as_js
         use_case,
         TrialOptions(train=not no_train, approve_spending=_approved(case.use_case, yes), settings=chosen),
         as_json,
+        tag=case.use_case.name,
     )
 
 
@@ -65,7 +67,8 @@ def resume(run: str, found: str | None, absent: bool, yes: bool, as_json: bool) 
 
         settle(space, found)
     approved = _approved(space.case.use_case, yes)
-    _trial(space.case.use_case.name, TrialOptions(resume=run, approve_spending=approved), as_json)
+    name = space.case.use_case.name
+    _trial(name, TrialOptions(resume=run, approve_spending=approved), as_json, tag=name)
 
 
 @cli.command()
@@ -148,12 +151,13 @@ def up(port: int) -> None:
 
 @cli.command()
 @click.option("--faults", type=click.Path(exists=True, dir_okay=False), help="Rules of what goes wrong, YAML or JSON.")
+@click.option("--settings", type=click.Path(exists=True, dir_okay=False), help="Its speed, limits and prices.")
 @click.option("--port", type=int, default=0, help="0 takes a free port.")
-def provider(faults: str | None, port: int) -> None:
+def provider(faults: str | None, settings: str | None, port: int) -> None:
     """Run the embedded provider in the foreground. It is no language model; it logs each request as a JSON line."""
     from flows.up import provider as start
 
-    start(faults, port)
+    start(faults, settings, port)
 
 
 def main() -> None:
@@ -169,27 +173,29 @@ def main() -> None:
         _fail("Interrupted. What was paid is kept: `tunegate status` says how to go on.", 130)
 
 
-def _trial(use_case: str, options: Any, as_json: bool) -> None:  # noqa: ANN401 - TrialOptions, imported late
+def _trial(use_case: str, options: Any, as_json: bool, tag: str) -> None:  # noqa: ANN401 - TrialOptions, imported late
     from flows.display import log_to_terminal
-    from flows.environment import prepare
+    from flows.environment import prefect_reachable, prepare
 
     prepare()
     from prefect import tags
 
     from flows.trial import trial
+    from tasks.run_folder import last_claimed
 
     log_to_terminal()
-
-    with tags("tunegate", use_case):
-        try:
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with prefect_reachable(), tags("tunegate", tag):
             result = trial(use_case, options)
-        except TunegateError as error:
-            if error.exit_code == 75:
-                from flows.commands import last_run
-
-                click.echo(f"\nGo on with: tunegate resume {last_run()}", err=True)
-            raise
+    except ResumableError as error:
+        run = last_claimed()
+        _fail(f"{error}\nGo on with: tunegate resume {run}" if run else str(error), error.exit_code)
     _say("verdict", result.model_dump(), as_json)
+
+
+def _terminate(_signal: int, _frame: object) -> None:
+    raise ResumableError("The run", "it was asked to end (SIGTERM)", "What was paid is kept.")
 
 
 def _approved(case: Any, yes: bool) -> bool:  # noqa: ANN401 - UseCase, imported late
@@ -202,13 +208,19 @@ def _approved(case: Any, yes: bool) -> bool:  # noqa: ANN401 - UseCase, imported
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
     """`a.b=c` pairs; values are read as YAML, so numbers, lists and `true` are what they look like."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     chosen = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise ConfigurationError(f"--set {pair}", "is not a.b=c", "Write --set split.test=0.3.")
-        chosen[name] = YAML(typ="safe", pure=True).load(value) if value else ""
+        try:
+            chosen[name] = YAML(typ="safe", pure=True).load(value) if value else ""
+        except YAMLError as error:
+            raise ConfigurationError(
+                f"--set {pair}", "its value is not YAML", "Quote it: --set 'a.b=\"[\"'."
+            ) from error
     return chosen
 
 
@@ -221,6 +233,6 @@ def _say(what: str, content: dict[str, Any], as_json: bool) -> None:
         getattr(display, what)(content)
 
 
-def _fail(message: str, code: int) -> None:
+def _fail(message: str, code: int) -> NoReturn:
     click.echo(message, err=True)
     sys.exit(code)

@@ -5,8 +5,12 @@ from typing import Any
 from data_contracts.records import as_json
 from data_contracts.trial import TrialOptions
 from tasks import workspace
+from tasks.errors import ResumableError
+from tasks.home import run_path
 from tasks.ledger import Ledger
+from tasks.ledger_tables import RunRecord
 from tasks.providers.connect import connect
+from tasks.run_folder import in_progress
 from tasks.steps import audit, data, money
 from tasks.workspace import Edge, Workspace
 
@@ -26,16 +30,7 @@ def estimate(use_case: str, settings: dict[str, Any], train: bool) -> dict[str, 
 def status() -> dict[str, Any]:
     """Runs and purchases as the ledger has them, newest first."""
     ledger = Ledger()
-    runs = [
-        {
-            "run": row.run,
-            "use_case": row.use_case,
-            "state": row.state,
-            "spent": ledger.spent_in_run(row.run),
-            "outcome": row.detail.get("decision") or row.detail.get("message") or "",
-        }
-        for row in reversed(ledger.runs())
-    ]
+    runs = [{**_standing(row), "spent": ledger.spent_in_run(row.run)} for row in reversed(ledger.runs())]
     purchases = [
         {
             "intent": row.key,
@@ -64,9 +59,20 @@ def settle(space: Workspace, found: str | None) -> None:
     resolve(intent_key(money.order(space), edge.provider), edge.ledger, edge.provider, found)
 
 
-def last_run() -> str:
-    """The run that was touched last."""
-    return max(Ledger().runs(), key=lambda row: row.updated_at).run
+def _standing(row: RunRecord) -> dict[str, Any]:
+    """How a run stands: one that was started and that no living process holds was killed."""
+    state: str = row.state
+    if state == "started":
+        state = "running" if in_progress(run_path(row.run)) else "killed"
+    stopped_part_way = state == "stopped" and row.detail.get("exit_code") == ResumableError.exit_code
+    outcome = {"finished": row.detail.get("decision"), "stopped": row.detail.get("message")}.get(state)
+    return {
+        "run": row.run,
+        "use_case": row.use_case,
+        "state": state,
+        "resumable": state == "killed" or stopped_part_way,
+        "outcome": outcome or "",
+    }
 
 
 def _checked(space: Workspace) -> dict[str, Any]:

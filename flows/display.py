@@ -13,6 +13,7 @@ from rich.table import Table
 
 COLOURS = {"promote": "green", "keep": "cyan", "not enough evidence": "yellow"}
 MAX_ROWS = 20
+SHORT = 12  # characters of an intent's key
 
 
 def log_to_terminal() -> None:
@@ -81,14 +82,10 @@ def estimate(content: dict[str, Any]) -> None:
 
 
 def status(content: dict[str, Any]) -> None:
-    """Runs and purchases."""
-    console = Console()
-    console.print(f"Ledger: {content['ledger']}", soft_wrap=True)
-    _rows(console, "Runs", content["runs"])
-    _rows(console, "Purchases", content["purchases"])
-    stopped = [item["run"] for item in content["runs"] if item["state"] != "finished"]
-    if stopped:
-        console.print(f"Go on with: tunegate resume {stopped[0]}")
+    """Runs and purchases, as text that survives a narrow terminal and a pipe."""
+    _lines(f"Ledger: {content['ledger']}")
+    _newest("Runs", [_run(item) for item in content["runs"]])
+    _newest("Purchases", [_purchase(item) for item in content["purchases"]])
 
 
 def verify(content: dict[str, Any]) -> None:
@@ -120,14 +117,28 @@ def _command() -> str:
     return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
 
 
-def _rows(console: Console, title: str, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        console.print(f"{title}: none yet.")
-        return
-    table = _table(title, *rows[0])
-    for row in rows[:MAX_ROWS]:
-        table.add_row(*(_number(value) for value in row.values()))
-    console.print(table)
+def _run(item: dict[str, Any]) -> str:
+    lines = [item["run"], f"  {item['use_case']}, {item['state']}, ${item['spent']:.4f} spent"]
+    lines += [f"  {item['outcome']}"] if item["outcome"] else []
+    lines += [f"  Go on with: {_command()} resume {item['run']}"] if item["resumable"] else []
+    return "\n".join(lines)
+
+
+def _purchase(item: dict[str, Any]) -> str:
+    bought = (item[name] for name in ("use_case", "state", "job", "model") if item[name])
+    return f"{item['intent'][:SHORT]}  {'  '.join(bought)}"
+
+
+def _newest(title: str, entries: list[str]) -> None:
+    _lines(f"{title}:" if entries else f"{title}: none yet.", *entries[:MAX_ROWS])
+    if len(entries) > MAX_ROWS:
+        _lines(f"and {len(entries) - MAX_ROWS} older ones: --json lists all.")
+
+
+def _lines(*lines: str) -> None:
+    console = Console()
+    for line in lines:
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def _number(value: Any) -> str:  # noqa: ANN401 - whatever a document holds

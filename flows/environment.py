@@ -6,9 +6,14 @@ reads from the current folder; a variable that is set already wins.
 
 import json
 import os
+import re
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from tasks.errors import ResumableError
 from tasks.home import home
+from tasks.providers.redact import shown
 
 PREFECT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -35,6 +40,21 @@ def prepare() -> None:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "WARNING")
     if api := running().get("prefect_api"):
         os.environ.setdefault("PREFECT_API_URL", api)
+
+
+@contextmanager
+def prefect_reachable() -> Iterator[None]:
+    """Prefect's RuntimeError about a server that is not there as one that says which, and what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(told in str(error) for told in ("Failed to reach API", "ephemeral Prefect", "available port")):
+            raise
+        if address := os.environ.get("PREFECT_API_URL"):
+            cause = f"no Prefect server answers at {shown(re.sub(r'//[^/@ ]+@', '//***@', address))}"
+            raise ResumableError("The trial", cause, "Start it, or unset PREFECT_API_URL.") from None
+        cause = "Prefect's temporary server did not start"
+        raise ResumableError("The trial", cause, "Run again; `tunegate doctor` may know why.") from error
 
 
 def running() -> dict[str, str]:

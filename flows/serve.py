@@ -1,10 +1,12 @@
 """The trial of every bundled use case as a deployment: a form in Prefect's UI, and its schedule."""
 
+import sys
 from typing import Any
 
 from data_contracts.load import bundled, load
 from data_contracts.use_case import UseCase
 from flows.environment import prepare
+from tasks.errors import TunegateError
 
 ABOUT = """{description}
 
@@ -24,7 +26,11 @@ def deployments() -> list[Any]:
 
     found = []
     for name in bundled():
-        case = load(name).use_case
+        try:
+            case = load(name).use_case
+        except TunegateError as error:  # one broken file must not take the others down
+            sys.stderr.write(f"{name} is not deployed. {error}\n")
+            continue
         schedule = (
             Cron(case.schedule.cron, timezone=case.schedule.timezone, slug="use-case-file") if case.schedule else None
         )

@@ -46,12 +46,13 @@ def up(port: int) -> None:
         _until_one_ends(started)
 
 
-def provider(faults: str | None, port: int) -> None:
-    """The embedded provider in the foreground, its request log on standard output."""
-    options = ["--port", str(port), "--log", "/dev/stdout", *(["--faults", faults] if faults else [])]
+def provider(faults: str | None, settings: str | None, port: int) -> None:
+    """Become the embedded provider: its request log on standard output, its signals and exit code its own."""
+    files = {"--faults": faults, "--settings": settings}
+    options = ["--port", str(port), "--log", "/dev/stdout"]
+    options += [word for name, path in files.items() if path for word in (name, path)]
     command = [sys.executable, "-m", "tasks.providers.local.server", "--state", str(home() / "provider"), *options]
-    with contextlib.suppress(KeyboardInterrupt):
-        subprocess.run(command, check=False)  # noqa: S603 - our own module
+    os.execv(sys.executable, command)  # noqa: S606 - our own module
 
 
 def _prefect_server(url: str) -> list[str]:

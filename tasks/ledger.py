@@ -152,6 +152,11 @@ class Ledger:
         common = {"use_case": use_case, "run": run, "kind": kind, "spent_at": self.clock.now()}
         self._add(table.spend, [{"key": key, "amount": amount, **common} for key, amount in amounts.items()])
 
+    def settle_spend(self, key: str, amount: float) -> None:
+        """Put what was paid, in USD, in the place of an estimate; the moment stays that of the purchase."""
+        with self._transaction() as connection:
+            connection.execute(update(table.spend).where(table.spend.c.key == key).values(amount=amount))
+
     def spent(self, use_case: str, since: float) -> float:
         """USD spent on a use case since a moment (seconds since the epoch)."""
         return self._sum(table.spend.c.use_case == use_case, table.spend.c.spent_at >= since)

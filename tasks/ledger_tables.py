@@ -30,6 +30,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError
 
 from tasks.errors import ConfigurationError
+from tasks.home import writable
 
 FORMAT = 1
 SQLITE_BUSY_S = 30
@@ -237,8 +238,9 @@ def _refuse_unusable(url: str | URL) -> None:
 
 def _make_private(path: Path) -> None:
     """Create the file before SQLite does: its journal takes over the mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with writable(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _durable_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own connection

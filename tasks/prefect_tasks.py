@@ -4,6 +4,7 @@ A task takes what the one before returned, so a skipped stage is a type error. N
 Prefect's database; rows stay in the run folder, and what was paid for stays in the ledger.
 """
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,9 +32,11 @@ from tasks import prefect_artifacts as show
 from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.errors import TunegateError
+from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.providers.connect import connect
 from tasks.register.mlflow_registry import Registry
+from tasks.run_folder import RunFolder
 from tasks.steps import conclusion, contest, data, money
 from tasks.workspace import Edge, Workspace
 
@@ -49,7 +52,9 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
     from prefect.runtime import flow_run
 
     space = workspace.reopen(options.resume) if options.resume else workspace.start(use_case, options)
+    space.folder.claim()
     case, first = space.case.use_case, space.options
+    Ledger().record_run(space.folder.run, case.name, "started", {"flow_run_id": str(flow_run.id or "")})
     trial = TrialRef(
         run=space.folder.run,
         started=workspace.started(space.folder.run),
@@ -59,8 +64,7 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
         train=first.train and case.fine_tune.enabled,
         approved=first.approve_spending or options.approve_spending,
     )
-    detail = {"flow_run_id": str(flow_run.id or ""), "mlflow_run_id": trial.mlflow_run_id}
-    Ledger().record_run(trial.run, case.name, "started", detail)
+    Ledger().record_run(trial.run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
     log.info("run        %s (%s)", trial.run, trial.folder)
     return trial
 
@@ -215,6 +219,7 @@ def register(judged: JudgedRef) -> VerdictRef:
     result = conclusion.register(space, trial, record, registry)
     registry.close(trial.mlflow_run_id, "FINISHED")
     ledger.record_run(trial.run, trial.use_case, "finished", {"decision": result.decision, "winner": result.winner})
+    space.folder.release()
     log.info("register   %s", result.model_uri)
     return result
 
@@ -237,8 +242,12 @@ def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - P
         if row.state == "started" and row.detail.get("flow_run_id") == str(flow_run.id):
             error = state.result(raise_on_failure=False)
             said = str(error) if isinstance(error, TunegateError) else str(state.message or state.name)
-            ledger.record_run(row.run, row.use_case, "stopped", {"message": said[:500]})
-            Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
+            code = getattr(error, "exit_code", 75 if state.is_crashed() else 1)
+            ledger.record_run(row.run, row.use_case, "stopped", {"message": said[:500], "exit_code": code})
+            RunFolder(run_path(row.run)).release()
+            if "mlflow_run_id" in row.detail:
+                with contextlib.suppress(TunegateError):  # MLflow may be what stopped the run
+                    Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
 
 
 def _edge(space: Workspace) -> Edge:

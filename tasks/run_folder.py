@@ -2,19 +2,24 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
-from tasks.errors import FormatVersionError, TunegateError
+from tasks.errors import FormatVersionError, ResumableError, TunegateError
+from tasks.home import writable
 from tasks.storage import replace_file
 
 FORMAT = 1
+GRACE_S = 0.5  # `in_progress` holds a lock for a moment
 Model = TypeVar("Model", bound=BaseModel)
+_claims: dict[Path, FileLock] = {}  # what this process works on, or has worked on
 
 
 class TamperedFileError(TunegateError):
@@ -33,12 +38,32 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with writable(path):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
     def run(self) -> str:
         """The run's name."""
         return self.path.name
+
+    def claim(self) -> None:
+        """Keep other processes off this run until `release`, or until this process ends, however it ends."""
+        lock = _claims.pop(self.path, None) or _lock(self.path)
+        if not lock.is_locked:
+            try:
+                lock.acquire(timeout=GRACE_S)
+            except Timeout:
+                holder = self.file(".holder")
+                process = holder.read_text() if holder.exists() else "unknown"
+                cause = f"it is in progress in process {process}"
+                raise ResumableError(f"Run {self.run}", cause, "Wait for its end: `tunegate status`.") from None
+            replace_file(self.file(".holder"), str(os.getpid()).encode())
+        _claims[self.path] = lock
+
+    def release(self) -> None:
+        """Let other processes at this run."""
+        if self.path in _claims:
+            _claims[self.path].release(force=True)
 
     def file(self, name: str) -> Path:
         """Path of a file, whether it exists or not."""
@@ -123,3 +148,25 @@ class RunFolder:
         replace_file(
             self.file("manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n"
         )
+
+
+def last_claimed() -> str | None:
+    """The run that this process claimed last."""
+    return next(reversed(_claims)).name if _claims else None
+
+
+def in_progress(path: Path) -> bool:
+    """Whether a living process works on the run of this folder."""
+    lock = _lock(path)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _lock(path: Path) -> FileLock:
+    # not thread-local: Prefect runs each task in a thread of its own
+    return FileLock(path / ".lock", mode=0o600, thread_local=False)

@@ -9,7 +9,7 @@ from secrets import token_hex
 
 import pandas as pd
 
-from data_contracts.candidate import Prompt
+from data_contracts.candidate import Candidate, Prompt
 from data_contracts.load import load, load_prompts
 from data_contracts.records import Partitions
 from data_contracts.trial import TrialOptions, TrialRef
@@ -25,6 +25,7 @@ from tasks.run_folder import RunFolder, TamperedFileError
 KEY = ["id", "given_partition"]  # given train and test files may hold the same row: the leakage check's business
 STAMP = "%Y%m%d-%H%M%S"
 PARTITIONS = ("train", "validation", "test")
+EXAMPLES, CHAMPION_EXAMPLES = "examples.parquet", "champion_examples.parquet"
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,25 @@ class Workspace:
     def few_shots(self) -> FewShots:
         """Examples for prompts, from train only."""
         return FewShots(self.partitions.train)
+
+    @cached_property
+    def examples(self) -> str:
+        """The rows that few-shot examples come from, in a file of their own: its sha256."""
+        if not self.folder.has(EXAMPLES):
+            return self.folder.write_frame(EXAMPLES, self.partitions.train[["id", "input", "messages", "output"]])
+        return self.folder.manifest()[EXAMPLES]
+
+    def has_own_examples(self, candidate: Candidate) -> bool:
+        """Whether the candidate won with other examples than this run's, and so has to answer with those."""
+        return candidate.prompt.few_shot.count > 0 and candidate.examples != self.examples
+
+    @cached_property
+    def _champion_few_shots(self) -> FewShots:
+        return FewShots(self.folder.read_frame(CHAMPION_EXAMPLES))
+
+    def few_shots_of(self, candidate: Candidate) -> FewShots:
+        """Where that candidate's examples come from: this run's train, or what the champion was registered with."""
+        return self._champion_few_shots if self.has_own_examples(candidate) else self.few_shots
 
 
 def start(use_case: str, options: TrialOptions) -> Workspace:

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from data_contracts.candidate import Prompt
-from tasks.errors import FormatVersionError
-from tasks.run_folder import FORMAT, RunFolder, TamperedFileError
+from tasks.errors import FormatVersionError, ResumableError
+from tasks.run_folder import FORMAT, RunFolder, TamperedFileError, in_progress
 from tests.dying_disk import KilledError, dying_after
 
 WRITE_FOR_EVER = """
@@ -132,3 +132,19 @@ def test_only_the_user_may_look_inside(tmp_path: Path) -> None:
     folder.write_bytes("curated.parquet", b"rows")
     assert folder.path.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.path.iterdir()} == {0o600}
+
+
+def test_a_run_belongs_to_one_process_until_that_process_ends(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    claim = f"from pathlib import Path; from tasks.run_folder import RunFolder; RunFolder(Path({str(path)!r})).claim()"
+    command = [sys.executable, "-c", f"{claim}; print('claimed', flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert in_progress(path)
+        with pytest.raises(ResumableError, match=f"in progress in process {other.pid}"):
+            RunFolder(path).claim()
+        other.kill()
+    assert not in_progress(path)
+    RunFolder(path).claim()
+    RunFolder(path).release()

@@ -12,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tasks.errors import ConfigurationError, CredentialsError, ProviderUnavailableError, ResumableError
-from tasks.storage import Storage
+from tasks.storage import Storage, replace_file
 
 
 @pytest.fixture(autouse=True)
@@ -223,3 +223,10 @@ def test_a_refusal_names_bucket_and_key_and_survives_pickling(failing_store):
     with pytest.raises(CredentialsError, match="bucket bucket, key key stopped: S3 refused access") as caught:
         storage.read("s3://bucket/key")
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_a_file_that_cannot_be_written_stops_resumably_and_is_named(tmp_path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    path = tmp_path / "file" / "rows.jsonl"
+    with pytest.raises(ResumableError, match=str(path)):
+        replace_file(path, b"")

@@ -29,7 +29,7 @@ OUTAGE_S = 900.0  # how long the provider may be away before the run stops, resu
 GATHER_S = 0.05  # a commit costs some milliseconds, a kill at most what was gathered since the last
 BACKOFF_S, BACKOFF_CAP_S = 0.5, 8.0
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("tunegate.answers")
 
 
 @dataclass(frozen=True)

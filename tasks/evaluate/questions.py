@@ -1,7 +1,7 @@
 """From candidates and rows to questions, and from answers to a frame."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -22,7 +22,7 @@ class Panel:
     candidates: Sequence[Candidate]
     rows: pd.DataFrame
     renderer: Renderer
-    few_shots: FewShots
+    few_shots: Callable[[Candidate], FewShots]  # a champion keeps the examples it won with
     identity: str  # the provider's, part of each request's hash
 
 
@@ -50,7 +50,7 @@ def costs(answers: pd.DataFrame) -> dict[str, float]:
 
 
 def _of_candidate(panel: Panel, candidate: Candidate) -> list[Question]:
-    examples = panel.few_shots.choose(list(panel.rows["input"]), candidate.prompt.few_shot)
+    examples = panel.few_shots(candidate).choose(list(panel.rows["input"]), candidate.prompt.few_shot)
     questions = []
     for case, messages, shots in zip(panel.rows["id"], panel.rows["messages"], examples, strict=True):
         body = orjson.dumps(panel.renderer.request(candidate, json.loads(messages), shots))

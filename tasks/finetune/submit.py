@@ -30,7 +30,7 @@ from tasks.ledger_tables import Intent, IntentState
 from tasks.providers.protocol import JobRequest, Provider
 from tasks.run_folder import TamperedFileError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("tunegate.submission")
 NOTHING_ACCEPTED = (ProviderRefusedError, CredentialsError, ProviderUnavailableError)
 DEAD = ("failed", "cancelled")
 HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
@@ -159,7 +159,8 @@ class _Purchase:
             self.ledger.advance(intent.key, IntentState.UPLOADED)
             raise
         except AmbiguousAnswerError:
-            return self._reconcile(intent)
+            found = self._reconcile(intent)
+            return found.model_copy(update={"attached": False})  # it was this request that bought it
         return _submission(_record(self.ledger, intent.key, job), attached=False)
 
     def _request(self, intent: Intent) -> JobRequest:

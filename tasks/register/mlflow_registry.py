@@ -1,8 +1,10 @@
 """One registry line a use case, `tunegate.<use case>`: a prompt or a tuned model, whichever won."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,14 @@ ABOUT = (
 )
 
 
+@dataclass(frozen=True)
+class Incumbent:
+    """Who stands behind the champion alias, and at which version."""
+
+    candidate: Candidate
+    version: int
+
+
 class Registry:
     """Champion and challenger of one use case, and the runs that made them so."""
 
@@ -31,18 +41,35 @@ class Registry:
         self.name = f"tunegate.{use_case}"
 
     @reachable()
-    def champion(self) -> Candidate | None:
+    def champion(self) -> Incumbent | None:
         """Who stands behind the champion alias, if anybody does; a registry out of reach is no such answer."""
         import mlflow
-        from mlflow.exceptions import MlflowException
 
-        try:
-            version = self.client.get_model_version_by_alias(self.name, "champion")
-        except MlflowException as error:
-            if error.error_code in ABSENT:
-                return None
-            raise
-        return Candidate.model_validate(mlflow.artifacts.load_dict(f"runs:/{version.run_id}/candidate.json"))
+        version = self._aliased("champion")
+        if version is None:
+            return None
+        run_id = self.client.get_model_version(self.name, str(version)).run_id
+        plain = mlflow.artifacts.load_dict(f"runs:/{run_id}/candidate.json")
+        return Incumbent(Candidate.model_validate(plain), version)
+
+    @reachable()
+    def examples(self, champion: Incumbent) -> bytes:
+        """The Parquet file of the champion's few-shot examples: in its version, or where its own run left it."""
+        import mlflow
+
+        with tempfile.TemporaryDirectory() as folder:
+            uri = f"models:/{self.name}/{champion.version}"
+            stored = Path(mlflow.artifacts.download_artifacts(uri, dst_path=folder)) / "artifacts"
+            decision = json.loads((stored / "decision.json").read_text(encoding="utf-8"))
+            left = Path(decision["train_examples"])
+            path = next((file for file in (stored / left.name, left) if file.is_file()), None)
+            content = path.read_bytes() if path else b""
+        expected = champion.candidate.examples
+        if not content or expected not in {"", hashlib.sha256(content).hexdigest()}:
+            cause = f"the few-shot examples of champion version {champion.version} are neither in it nor in {left}"
+            remedy = "Bring that file back, or delete the alias champion if nobody needs it, then resume."
+            raise ResumableError(f"Evaluating {self.name}", cause, remedy)
+        return content
 
     @reachable()
     def open_trial(self, run: str, tags: dict[str, str]) -> str:
@@ -60,51 +87,94 @@ class Registry:
         self.client.set_terminated(run_id, status)
 
     @reachable()
-    def register(self, trial: TrialRecord, run_id: str) -> Registration:
+    def register(self, trial: TrialRecord, run_id: str, found: int | None = None) -> Registration:
         """Record the trial, register who matters, move the aliases and read them back.
 
-        Without a champion the best prompt becomes it first, also where a tune takes its place at once.
+        Without a champion the best prompt becomes it first, also where a tune takes its place at once. A champion
+        that stays is left as it is. `found` is the champion's version as the trial found it.
         """
         runs.log_trial(self.store, trial, run_id)
         logged = {
             scores.candidate.name: runs.log_candidate(self.store, trial, scores, run_id)
             for scores in trial.comparison.candidates
         }
-        verdict = trial.verdict
-        if verdict.first_champion:
-            self._point("champion", self._version(trial, verdict.reference, logged))
-        winner = self._version(trial, verdict.winner.name, logged)
-        self._point("champion", winner)
-        challenger = self._version(trial, verdict.challenger.name, logged) if verdict.challenger else None
-        if challenger is not None:
-            self._point("challenger", challenger)
+        champion = self._crown(trial, logged, found)
+        challenger = self._challenge(trial, logged, champion)
         return Registration(
             registered_model=self.name,
-            champion_version=winner,
+            champion_version=champion,
             challenger_version=challenger,
             run_id=run_id,
             experiment_id=self.store.experiment_id,
             model_uri=f"models:/{self.name}@champion",
         )
 
-    def _version(self, trial: TrialRecord, name: str, logged: dict[str, str]) -> int:
-        """The version that holds this very candidate; made once, whatever crashed in between."""
-        candidate = next(item.candidate for item in trial.comparison.candidates if item.candidate.name == name)
+    def _crown(self, trial: TrialRecord, logged: dict[str, str], found: int | None) -> int:
+        """The champion's version. Its alias moves for a first champion or a promotion, and from where it was found."""
+        verdict = trial.verdict
+        now = self._aliased("champion")
+        if now is not None and verdict.decision != "promote" and not verdict.first_champion:
+            return now
+        expected = {found, *self._versions(_candidate(trial, verdict.reference).digest)}
+        expected |= {*self._versions(verdict.winner.digest)}
+        if now is not None and now not in expected:
+            cause = f"alias champion points to version {now}, not to {found}: another run moved it meanwhile"
+            remedy = "Start a new trial against that champion; or point the alias back, then resume."
+            raise ResumableError(f"Registering {self.name}", cause, remedy)
+        if verdict.first_champion and verdict.reference != verdict.winner.name:
+            reference = self._version(trial, verdict.reference, logged, "reference")
+            if now not in self._versions(verdict.winner.digest):
+                self._point("champion", reference)
+        winner = self._version(trial, verdict.winner.name, logged, "winner")
+        self._point("champion", winner)
+        return winner
+
+    def _challenge(self, trial: TrialRecord, logged: dict[str, str], champion: int) -> int | None:
+        """The version that got furthest of the others; one that is champion by now keeps its story."""
+        challenger = trial.verdict.challenger
+        if challenger is None:
+            return None
+        known = self._versions(challenger.digest)
+        version = champion if champion in known else self._version(trial, challenger.name, logged, "challenger")
+        self._point("challenger", version)
+        return version
+
+    def _version(self, trial: TrialRecord, name: str, logged: dict[str, str], role: str) -> int:
+        """The version that holds this very candidate, made once; it tells of the trial that gave it its role."""
+        candidate = _candidate(trial, name)
+        tags = {**_tags(trial, candidate), "tunegate.role": role}
         known = self._versions(candidate.digest)
         if known:
-            return int(known[0].version)
+            self._retell(known[0], tags, trial.verdict.markdown)
+            return known[0]
         model_uri, model_id = self._log_model(trial, candidate, logged[name])
         version = self.client.create_model_version(
             self.name,
             source=model_uri,
             run_id=logged[name],
             model_id=model_id,
-            tags=_tags(trial, candidate),
+            tags=tags,
             description=trial.verdict.markdown,
         )
         return int(version.version)
 
-    def _versions(self, digest: str) -> list[Any]:
+    def _retell(self, version: int, tags: dict[str, str], description: str) -> None:
+        for name, value in tags.items():
+            self.client.set_model_version_tag(self.name, str(version), name, value)
+        self.client.update_model_version(self.name, str(version), description)
+
+    def _aliased(self, alias: str) -> int | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return int(self.client.get_model_version_by_alias(self.name, alias).version)
+        except MlflowException as error:
+            if error.error_code in ABSENT:
+                return None
+            raise
+
+    def _versions(self, digest: str) -> list[int]:
+        """Versions that hold the candidate of that digest: one, or none yet."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -112,7 +182,8 @@ class Registry:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        return list(self.client.search_model_versions(f"name = '{self.name}' and tags.`tunegate.digest` = '{digest}'"))
+        wanted = f"name = '{self.name}' and tags.`tunegate.digest` = '{digest}'"
+        return sorted(int(version.version) for version in self.client.search_model_versions(wanted))
 
     def _log_model(self, trial: TrialRecord, candidate: Candidate, run_id: str) -> tuple[str, str]:
         import mlflow
@@ -140,6 +211,10 @@ class Registry:
             raise ResumableError(f"Registering {self.name}", cause, "See which of the two you want, then resume.")
 
 
+def _candidate(trial: TrialRecord, name: str) -> Candidate:
+    return next(item.candidate for item in trial.comparison.candidates if item.candidate.name == name)
+
+
 def _tags(trial: TrialRecord, candidate: Candidate) -> dict[str, str]:
     """What an auditor filters versions by; MLflow shows no metrics on a version's page, so they stand here too."""
     scores = next(item for item in trial.comparison.candidates if item.candidate == candidate)
@@ -154,6 +229,8 @@ def _tags(trial: TrialRecord, candidate: Candidate) -> dict[str, str]:
         "test_sha256": trial.comparison.test_sha256,
         **{name: f"{value:.6g}" for name, value in runs.metrics_of(scores).items()},
     }
+    if candidate.examples:
+        tags["examples"] = candidate.examples
     if trial.tuned and trial.tuned.model == candidate.model:
         tags |= {"intent": trial.tuned.submission.intent, "job": trial.tuned.submission.job_id}
     return {f"tunegate.{name}": value for name, value in tags.items()}

@@ -19,6 +19,7 @@ QUIET = {
     "MLFLOW_LOG_UV_FILES": "false",  # else pyproject.toml goes into every model
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # the default of 7 is silent for minutes
 }
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter: the model is there, the alias is not
 
@@ -27,11 +28,13 @@ ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")  # the latter: t
 def reachable() -> Iterator[None]:
     """MLflow's own error as one that says what to do: what was paid is kept, and registering may be tried again."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except MlflowException as error:
-        cause = f"MLflow says {error.error_code}: {shown(re.sub(r'//[^/@ ]+@', '//***@', str(error)))}"
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        code = getattr(error, "error_code", type(error).__name__)
+        cause = f"MLflow says {code}: {shown(re.sub(r'//[^/@ ]+@', '//***@', str(error)))}"
         remedy = "See that MLFLOW_TRACKING_URI can be reached and written, then `tunegate resume RUN`."
         raise ResumableError("Recording the trial", cause, remedy) from None  # its text may hold a password
 
@@ -52,10 +55,11 @@ class Store:
         self.use_case = use_case
         chosen = os.environ.get("MLFLOW_TRACKING_URI")
         self.uri = chosen or f"sqlite:///{home() / 'mlflow.db'}"
-        mlflow.set_tracking_uri(self.uri)
-        if not chosen:  # MLflow wrote it there: the next store, of another home perhaps, would take it for the user's
-            os.environ.pop("MLFLOW_TRACKING_URI", None)
-        self.client: Any = mlflow.MlflowClient(self.uri)
+        with reachable():
+            mlflow.set_tracking_uri(self.uri)
+            if not chosen:  # MLflow wrote it there: the next store, of another home maybe, would take it for the user's
+                os.environ.pop("MLFLOW_TRACKING_URI", None)
+            self.client: Any = mlflow.MlflowClient(self.uri)
 
     @cached_property
     def experiment_id(self) -> str:

@@ -9,16 +9,25 @@ from data_contracts.records import Counts, LeakageReport
 from data_contracts.trial import TrialRecord, TrialRef
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
-from tasks.workspace import Workspace
+from tasks.workspace import CHAMPION_EXAMPLES, EXAMPLES, Workspace
 
 
 def champion(space: Workspace, registry: Registry) -> Candidate | None:
     """The champion as the evaluation first found it: one that moves meanwhile does not change the question."""
     if not space.folder.has("champion.json"):
         found = registry.champion()
-        space.folder.write_json("champion.json", {"champion": found.model_dump() if found else None})
+        if found and space.has_own_examples(found.candidate):
+            space.folder.write_bytes(CHAMPION_EXAMPLES, registry.examples(found))
+        plain = {"champion": found.candidate.model_dump(), "version": found.version} if found else {"champion": None}
+        space.folder.write_json("champion.json", plain)
     plain = json.loads(space.folder.read_bytes("champion.json"))["champion"]
     return Candidate.model_validate(plain) if plain else None
+
+
+def _version_found(space: Workspace) -> int | None:
+    """The champion's version when the evaluation first looked."""
+    version = json.loads(space.folder.read_bytes("champion.json")).get("version")
+    return int(version) if version else None
 
 
 def report(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
@@ -32,9 +41,11 @@ def report(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
 
 
 def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: Registry) -> VerdictRef:
-    """Register winner and challenger, move the aliases, and say where everything is."""
+    """Register winner and challenger, one trial of a use case at a time, and say where everything is."""
     if not space.folder.has("registration.json"):
-        space.folder.write_json("registration.json", registry.register(record, trial.mlflow_run_id))
+        with Ledger().lock(f"registry {trial.use_case}"):
+            done = registry.register(record, trial.mlflow_run_id, _version_found(space))
+        space.folder.write_json("registration.json", done)
     registration = space.folder.read_json("registration.json", Registration)
     verdict = record.verdict
     return VerdictRef(
@@ -77,7 +88,5 @@ def _record(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
 
 
 def _train_examples(space: Workspace) -> str:
-    """The rows that few-shot examples come from, in a file of their own."""
-    if not space.folder.has("examples.parquet"):
-        space.folder.write_frame("examples.parquet", space.partitions.train[["id", "input", "messages", "output"]])
-    return str(space.folder.file("examples.parquet"))
+    """Path of the rows that few-shot examples come from; written by now, whether a prompt asked for them or not."""
+    return str(space.folder.file(EXAMPLES)) if space.examples else ""

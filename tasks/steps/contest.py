@@ -1,11 +1,12 @@
 """Who may answer, what they answered, and who won."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from data_contracts.candidate import Candidate
+from data_contracts.candidate import Candidate, Prompt
 from data_contracts.contest import Comparison, PromptSearch, Verdict
 from data_contracts.money import FineTuned
 from data_contracts.records import Counts
@@ -19,15 +20,27 @@ from tasks.providers.protocol import Provider
 from tasks.workspace import Edge, Workspace
 
 Progress = Callable[[int, int], None]
+log = logging.getLogger("tunegate.contest")
 
 
 def variants(space: Workspace) -> list[Candidate]:
     """Every prompt on every base model. The minimal prompt is the tune's, and takes part like any other."""
     return [
-        Candidate(name=f"{model}/{name}", kind="prompt", model=model, base_model=model, prompt=prompt)
+        Candidate(
+            name=f"{model}/{name}",
+            kind="prompt",
+            model=model,
+            base_model=model,
+            prompt=prompt,
+            examples=_examples(space, prompt),
+        )
         for model in space.case.use_case.prompts.base_models
         for name, prompt in space.prompts.items()
     ]
+
+
+def _examples(space: Workspace, prompt: Prompt) -> str:
+    return space.examples if prompt.few_shot.count else ""
 
 
 def search_panel(space: Workspace, provider: Provider) -> Panel:
@@ -52,12 +65,19 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
     """Champion, best prompt, tune with the minimal and with the full prompt; each contestant once."""
     best = space.folder.read_json("prompt_search.json", PromptSearch).best
     field = [champion.model_copy(update={"name": "champion"})] if champion else []
-    field.append(best.model_copy(update={"name": "best-prompt"}))
+    field.append(best.model_copy(update={"name": "best-prompt", "examples": _examples(space, best.prompt)}))
     if space.folder.has("tuned.json"):
         tuned = space.folder.read_json("tuned.json", FineTuned)
         minimal = space.prompts[space.case.use_case.prompts.minimal]
         field += [
-            Candidate(name=name, kind="tune", model=tuned.model, base_model=tuned.base_model, prompt=prompt)
+            Candidate(
+                name=name,
+                kind="tune",
+                model=tuned.model,
+                base_model=tuned.base_model,
+                prompt=prompt,
+                examples=_examples(space, prompt),
+            )
             for name, prompt in (("tune-minimal", minimal), ("tune-full", best.prompt))
         ]
     first = {candidate.digest: candidate for candidate in reversed(field)}
@@ -67,13 +87,23 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
 def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress: Progress) -> Sequence[Candidate]:
     """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer."""
     if not space.folder.has("candidates.json"):
-        field = candidates(space, champion)
+        field = candidates(space, champion if champion and _answers(champion, edge.provider) else None)
         names = [candidate.name for candidate in field]
         edge.ledger.record_opening(space.case.use_case.name, _sealed(space), space.folder.run, names)
         answers = _ask(space, edge, _panel(space, edge.provider, field, space.partitions.test), progress)
         space.folder.write_frame("answers.parquet", answers)
         space.folder.write_json("candidates.json", {"candidates": [item.model_dump() for item in field]})
     return _field(space)
+
+
+def _answers(champion: Candidate, provider: Provider) -> bool:
+    """Whether the champion's model is still there. A listed dated model vouches for its undated name."""
+    listed = [model.id for model in provider.models()]
+    there = not listed or any(id_ == champion.model or id_.startswith(f"{champion.model}-") for id_ in listed)
+    if not there:
+        text = "The champion's model %s no longer exists at the provider; best-prompt is the reference"
+        log.warning(text, champion.model)
+    return there
 
 
 def judge(space: Workspace) -> tuple[Verdict, Comparison]:
@@ -123,7 +153,7 @@ def _sealed(space: Workspace) -> str:
 
 def _panel(space: Workspace, provider: Provider, field: Sequence[Candidate], rows: pd.DataFrame) -> Panel:
     identity = f"{provider.name} {provider.base_url} {provider.account}"
-    return Panel(field, rows, space.renderer, space.few_shots, identity)
+    return Panel(field, rows, space.renderer, space.few_shots_of, identity)
 
 
 def _ask(space: Workspace, edge: Edge, panel: Panel, progress: Progress) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What a run will cost, whether it may, and the one job that it buys."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -7,10 +8,11 @@ from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
 from tasks.clock import Clock
 from tasks.decide import readiness
 from tasks.decide.readiness import Plan, Requests, Training
+from tasks.errors import ConfigurationError, ProviderRefusedError
 from tasks.evaluate.questions import Panel, build
-from tasks.finetune.submit import Order, conclude, intent_key
+from tasks.finetune.submit import DEAD, Order, conclude, intent_key
 from tasks.finetune.submit import submit as buy
-from tasks.finetune.wait import WaitPolicy, await_servable
+from tasks.finetune.wait import WaitPolicy, await_servable, refusal
 from tasks.finetune.wait import wait as wait_for
 from tasks.ledger_tables import IntentState
 from tasks.partition.split import unseen_labels
@@ -23,7 +25,10 @@ SAMPLE = 25  # rows whose prompts are measured to estimate a mean
 
 
 def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
-    """Tokens, price, and what difference this test set can show. Nothing is sent; the provider is asked for prices."""
+    """Tokens, price, and what difference this test set can show. Nothing is sent; the provider is asked for prices.
+
+    Raises ProviderRefusedError where this very job was bought before and came to nothing.
+    """
     if not space.folder.has("estimate.json"):
         panel = search_panel(space, edge.provider)
         plan = Plan(
@@ -39,8 +44,10 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
 def require_budget(space: Workspace, edge: Edge, found: Estimate, approved: bool) -> None:
     """Raise BudgetError or ApprovalRequiredError before the first paid call.
 
-    What a resumed run has spent already is part of its own estimate, and not counted twice.
+    What a resumed run has spent already is part of its own estimate, and not counted twice. Raises ConfigurationError
+    where the provider lacks a base model that is still to be asked or trained.
     """
+    _require_models(space, edge, found)
     case = space.case.use_case
     month = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     others = edge.ledger.spent(case.name, month.timestamp()) - edge.ledger.spent_in_run(space.folder.run)
@@ -50,7 +57,9 @@ def require_budget(space: Workspace, edge: Edge, found: Estimate, approved: bool
 def submit(space: Workspace, edge: Edge, clock: Clock) -> Submission:
     """The one job of this intent: bought now, or found where an earlier run left it."""
     if not space.folder.has("submission.json"):
-        space.folder.write_json("submission.json", buy(order(space), edge.provider, edge.ledger, clock))
+        submission = buy(order(space), edge.provider, edge.ledger, clock)
+        _record_training(space, edge, submission, _expected_cost(space, edge))  # the cap sees a job under way
+        space.folder.write_json("submission.json", submission)
     return space.folder.read_json("submission.json", Submission)
 
 
@@ -60,13 +69,16 @@ def wait(space: Workspace, edge: Edge, clock: Clock, on_event: Callable[[JobEven
         policy = WaitPolicy(deadline_s=3600 * space.case.use_case.fine_tune.deadline_hours)
         submission = space.folder.read_json("submission.json", Submission)
         start = clock.monotonic()
-        job = wait_for(submission.job_id, edge.provider, policy, clock, on_event)
+        try:
+            job = wait_for(submission.job_id, edge.provider, policy, clock, on_event)
+        except ProviderRefusedError:
+            _conclude_dead(submission, edge)
+            raise
         assert job.model is not None  # noqa: S101 - `wait` returns no job without one
         await_servable(job.model, edge.provider, clock)
         cost = _training_cost(job, edge)
-        if cost is not None:
-            key, case = f"training {submission.intent}", space.case.use_case.name
-            edge.ledger.record_spend(key, case, space.folder.run, "training", cost)
+        _record_training(space, edge, submission, cost)
+        _settle_training(edge, submission, cost)
         conclude(submission, job, edge.provider, edge.ledger)
         tuned = FineTuned(
             submission=submission,
@@ -90,6 +102,8 @@ def order(space: Workspace) -> Order:
 def _training(space: Workspace, edge: Edge) -> Training:
     wanted = order(space)
     intent = edge.ledger.intent(intent_key(wanted, edge.provider))
+    if intent is not None and intent.job_state in DEAD:
+        raise refusal(edge.provider.job(str(intent.job_id)))
     return Training(
         examples=wanted.training.examples,
         tokens=wanted.training.tokens,
@@ -97,6 +111,20 @@ def _training(space: Workspace, edge: Edge) -> Training:
         price=edge.provider.price(wanted.fine_tune.base_model, tuned=False),
         already_paid=intent is not None and intent.state in {IntentState.SUBMITTED, IntentState.ENDED},
     )
+
+
+def _require_models(space: Workspace, edge: Edge, found: Estimate) -> None:
+    case, wanted = space.case.use_case, {}
+    if not space.folder.has("prompt_search.json"):
+        wanted["prompts.base_models"] = case.prompts.base_models
+    if space.options.train and not found.already_paid and not space.folder.has("submission.json"):
+        wanted["fine_tune.base_model"] = [case.fine_tune.base_model]
+    listed = sorted(info.id for info in edge.provider.models()) if wanted else []
+    for where, names in wanted.items():
+        for name in names:
+            if not any(known == name or known.startswith(f"{name}-") for known in listed):  # undated names are aliases
+                remedy = f"It lists: {', '.join(listed) or 'none'}."
+                raise ConfigurationError(where, f"the provider has no model {name}", remedy)
 
 
 def _search_requests(panel: Panel, edge: Edge) -> list[Requests]:
@@ -130,6 +158,35 @@ def _final_requests(space: Workspace, panel: Panel, edge: Edge, train: bool) -> 
 def _answer_tokens(panel: Panel) -> float:
     outputs: Sequence[str] = panel.rows["output"].tolist()
     return estimated_tokens([{"content": text} for text in outputs]) / max(1, len(outputs))
+
+
+def _expected_cost(space: Workspace, edge: Edge) -> float | None:
+    return readiness.training_cost(dataclasses.replace(_training(space, edge), already_paid=False))
+
+
+def _record_training(space: Workspace, edge: Edge, submission: Submission, cost: float | None) -> None:
+    """Once a purchase, whichever run attaches to it."""
+    if cost is not None:
+        edge.ledger.record_spend(_spend(submission), space.case.use_case.name, space.folder.run, "training", cost)
+
+
+def _settle_training(edge: Edge, submission: Submission, cost: float | None) -> None:
+    """What was paid takes the place of the estimate, which stays where the cost is unknown."""
+    if cost is not None:
+        edge.ledger.settle_spend(_spend(submission), cost)
+
+
+def _spend(submission: Submission) -> str:
+    return f"training {submission.intent}"
+
+
+def _conclude_dead(submission: Submission, edge: Edge) -> None:
+    """A failed job costs what it trained on, nothing where it names no tokens; a cancelled one keeps its estimate."""
+    job = edge.provider.job(submission.job_id)
+    if job.state in DEAD:
+        edge.ledger.advance(submission.intent, IntentState.ENDED, job_state=job.state)
+        nothing = 0.0 if job.state == "failed" and job.trained_tokens is None else None
+        _settle_training(edge, submission, _training_cost(job, edge) if nothing is None else nothing)
 
 
 def _training_cost(job: Job, edge: Edge) -> float | None:

@@ -110,3 +110,9 @@ def test_a_contract_that_maps_an_undeclared_column_is_an_error(changed: Callable
     (path.parent / "contract.yaml").write_text(contract.replace("group: customer", "group: account"), encoding="utf-8")
     with pytest.raises(ConfigurationError, match="account"):
         load(str(path))
+
+
+@pytest.mark.parametrize(("name", "metric"), [("support_intents", "field_f1"), ("order_mails", "macro_f1")])
+def test_a_metric_of_another_kind_is_an_error_that_names_those_that_fit(name: str, metric: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"{metric} is no metric of .*accuracy"):
+        load(name, {"gates.metric": metric})

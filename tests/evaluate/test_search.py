@@ -3,7 +3,7 @@ import pytest
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate.measure import ComparisonError
-from tasks.evaluate.search import rank
+from tasks.evaluate.search import BrokenPromptsError, rank
 from tests.evaluate.made_answers import answers, candidate, scored
 
 RIGHT = ["x", "y", "x", "y"]
@@ -50,6 +50,30 @@ def test_every_case_counts_in_the_format_adherence():
     outcomes = ["answered", "unparsable", "refused", "answered"]
     found = ranked([answers("a", RIGHT, RIGHT, outcome=outcomes)], ["a"])
     assert (found.tried[0].format_adherence, found.tried[0].score) == (0.5, 0.5)
+
+
+def test_a_variant_with_failed_requests_is_not_the_best_whatever_it_scores():
+    failed = ["failed", "answered", "answered", "answered"]
+    frames = [answers("holed", RIGHT, RIGHT, outcome=failed), answers("whole", ["x"] * 4, RIGHT)]
+    found = ranked(frames, ["holed", "whole"])
+    assert [(tried.candidate.name, tried.failed, tried.score) for tried in found.tried] == [
+        ("whole", 0, 0.5),
+        ("holed", 1, 0.75),
+    ]
+    assert found.tried[1].row["failed"] == "1"
+
+
+def test_variants_that_all_failed_stop_the_trial_and_say_how_many_requests_did():
+    frames = [answers(name, RIGHT, RIGHT, outcome="failed") for name in ("a", "b")]
+    with pytest.raises(BrokenPromptsError, match=r"failed \(a 4 of 4, b 4 of 4\).*context.*log") as stopped:
+        ranked(frames, ["a", "b"])
+    assert stopped.value.exit_code == 3
+
+
+def test_a_best_prompt_that_is_mostly_unreadable_stops_the_trial():
+    outcomes = ["answered", "unparsable", "truncated", "unparsable"]
+    with pytest.raises(BrokenPromptsError, match="only 25% of 4 cases"):
+        ranked([answers("a", RIGHT, RIGHT, outcome=outcomes)], ["a"])
 
 
 def test_bloated_prompts_are_warned_about():

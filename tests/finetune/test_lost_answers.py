@@ -76,11 +76,12 @@ def test_a_death_right_after_a_call_ends_in_one_job(order, provider, ledger, clo
 # ---------------------------------------------------------------- lost answers
 
 
-def test_a_job_whose_answer_was_lost_is_found(order, provider, ledger, clock) -> None:
+def test_a_job_whose_answer_was_lost_is_found_and_counts_as_bought_now(order, provider, ledger, clock) -> None:
     provider.accept_then["create_job"] = [LOST]
     submission = submit(order, provider, ledger, clock)
-    assert (submission.job_id, submission.attached) == ("job-1", True)
+    assert (submission.job_id, submission.attached) == ("job-1", False)
     assert len(provider.requests) == 1
+    assert submit(order, provider, ledger, clock).attached
 
 
 def test_a_job_that_is_listed_late_is_found_within_the_settling_time(order, provider, ledger, clock) -> None:

@@ -58,9 +58,9 @@ def test_another_answer_makes_another_file(tmp_path: Path) -> None:
     assert one.sha256 != other.sha256
 
 
-def test_tokens_are_a_quarter_of_the_texts_bytes(tmp_path: Path) -> None:
+def test_tokens_are_a_third_of_the_texts_bytes_and_four_a_message(tmp_path: Path) -> None:
     records = [{"messages": [{"role": "user", "content": "é" * 4}, {"role": "assistant", "content": "yes!"}]}] * 12
-    assert build(IDS, records, tmp_path).tokens == 12 * 3
+    assert build(IDS, records, tmp_path).tokens == 12 * (3 + 4 + 2 + 4)
 
 
 def test_text_outside_ascii_is_written_as_it_is(tmp_path: Path) -> None:

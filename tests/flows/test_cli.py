@@ -1,6 +1,7 @@
 """What the `tunegate` command answers, with which exit code, and on which of its two outputs."""
 
 import json
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from tasks.evaluate import answer
+from tasks.finetune import submit
+from tasks.ledger import Ledger
 from tests.command import Shell
 from tests.embedded import RunningServer, embedded_server
 from tests.small_use_case import small_rows, small_use_case
@@ -40,6 +44,7 @@ def provider(tmp_path: Path) -> Iterator[RunningServer]:
         (["check", "support_intents", "--set", "split.tset=0.3"], "split.tset"),
         (["check", "support_intents", "--set", "split.test=much"], "split.test"),
         (["check", "support_intents", "--set", "split.test"], "--set split.test"),
+        (["check", "support_intents", "--set", "split=["], "--set split=["),
         (["resume", "no-such-run"], "no such run"),
         (["resume", "no-such-run", "--found", "ftjob-1", "--absent"], "--found and --absent"),
         (["verify", "no-such-run"], "no such run"),
@@ -114,6 +119,42 @@ def test_verify_exits_with_1_once_a_byte_was_changed(checked: tuple[Shell, dict[
     done = shell("verify", said["run"], "--json")
     assert done.returncode == 1
     assert ["training.jsonl" in problem for problem in json.loads(done.stdout)["problems"]] == [True]
+
+
+def test_a_home_that_cannot_be_made_exits_with_75_and_names_it(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    home = tmp_path / "file" / "home"
+    done = Shell(shell.folder, {"TUNEGATE_HOME": str(home)})("status")
+    assert done.returncode == 75
+    assert str(home) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_prefect_server_out_of_reach_exits_with_75_and_names_its_address(shell: Shell, tmp_path: Path) -> None:
+    address = "http://127.0.0.1:9/api"
+    offline = Shell(shell.folder, {"PREFECT_API_URL": address, "PREFECT_CLIENT_MAX_RETRIES": "0"})
+    done = offline("run", small_use_case(tmp_path / "case", rows=300), "--yes")
+    assert done.returncode == 75
+    assert done.stderr.count(address) == 1
+    assert "unset PREFECT_API_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_offers_to_go_on_only_with_runs_that_can(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNEGATE_HOME", str(shell.home))
+    ledger = Ledger()
+    ledger.record_run("killed-run", "small", "started", {})
+    ledger.record_run("parked-run", "small", "stopped", {"exit_code": 75, "message": "the provider is away"})
+    ledger.record_run("leaky-run", "small", "stopped", {"exit_code": 3, "message": "2 rows leak"})
+    done = shell("status")
+    offered = {line.split()[-1] for line in done.stdout.splitlines() if "Go on with" in line}
+    assert offered == {"killed-run", "parked-run"}
+    assert "the provider is away" in done.stdout
+
+
+def test_what_the_engine_and_the_submission_log_reaches_the_terminal_and_prefect() -> None:
+    heard = logging.getLogger("tunegate")
+    assert [item.log.parent for item in (answer, submit)] == [heard, heard]
 
 
 def _leaking_use_case(folder: Path) -> Path:

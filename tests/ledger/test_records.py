@@ -155,3 +155,13 @@ def test_runs_that_write_at_the_same_time_do_not_disturb_each_other(ledger: Ledg
         thread.join(60)
     assert not failures
     assert [len(run.detail) for run in ledger.runs()] == [25] * 4
+
+
+def test_an_estimate_is_settled_by_what_was_paid_and_stays_in_its_month(ledger: Ledger, clock: FakeClock) -> None:
+    ledger.record_spend("training a", "support", "run-1", "training", 9.0)
+    ledger.record_spend("training b", "support", "run-1", "training", 1.0)
+    bought = clock.now()
+    clock.advance(60)
+    ledger.settle_spend("training a", 6.5)
+    assert ledger.spent("support", since=bought) == ledger.spent_in_run("run-1") == 7.5
+    assert ledger.spent("support", since=clock.now()) == 0

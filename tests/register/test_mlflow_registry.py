@@ -9,6 +9,7 @@ from typing import Any
 
 import mlflow
 import pytest
+from filelock import FileLock, Timeout
 
 from data_contracts.candidate import Candidate
 from data_contracts.contest import Comparison, Registration, Verdict
@@ -17,9 +18,12 @@ from data_contracts.trial import TrialRecord
 from data_contracts.use_case import TextPolicy
 from tasks.errors import ConfigurationError, ResumableError
 from tasks.register import figures
-from tasks.register.mlflow_registry import Registry
+from tasks.register.mlflow_registry import Incumbent, Registry
+from tasks.run_folder import RunFolder
+from tasks.steps import conclusion
+from tasks.workspace import Workspace
 from tests.small_use_case import small_rows
-from tests.stepwise import Finished
+from tests.stepwise import Finished, forget
 
 MODEL = "tunegate.small"
 SHOWN_ONLY_BY_POLICY = {"report.html", "examples.parquet"}
@@ -98,7 +102,7 @@ def test_the_challenger_is_the_last_one_that_was_tried_also_where_it_won(
 
 
 def test_the_champion_comes_back_as_the_candidate_it_was(reading: Registry, finished: Finished) -> None:
-    assert reading.champion() == named(finished.record, "tune-minimal")
+    assert reading.champion() == Incumbent(named(finished.record, "tune-minimal"), version=2)
 
 
 def test_without_a_model_or_without_the_alias_there_is_no_champion(registry: Registry) -> None:
@@ -175,33 +179,138 @@ def test_a_challenger_of_yesterday_is_promoted_without_a_new_version(registry: R
     assert aliased(registry, "champion") == 2
 
 
-def test_a_champion_that_stays_is_still_the_same_version_under_another_name(
-    registry: Registry, finished: Finished
-) -> None:
-    register(registry, finished.record)
-    champion = named(finished.record, "tune-minimal").model_copy(update={"name": "champion"})
-    comparison = finished.record.comparison.model_dump() | {"reference": "champion"}
+def test_a_version_tells_of_the_trial_that_gave_it_its_role(registry: Registry, finished: Finished) -> None:
+    yesterday, today = replace(kept(finished.record), run="20260101-000000-small-0000"), finished.record
+    register(registry, yesterday)
+    assert told(registry, 2) == ("challenger", "keep", yesterday.run, yesterday.verdict.markdown)
+    register(registry, today)
+    assert told(registry, 1) == ("reference", "promote", today.run, today.verdict.markdown)
+    assert told(registry, 2) == ("winner", "promote", today.run, today.verdict.markdown)
+
+
+def told(registry: Registry, number: int) -> tuple[str, str, str, str]:
+    version = registry.client.get_model_version(MODEL, str(number))
+    role, verdict, run = (version.tags[f"tunegate.{name}"] for name in ("role", "verdict", "run"))
+    return role, verdict, run, version.description
+
+
+def staying(record: TrialRecord) -> TrialRecord:
+    """A later trial, without a tune of its own, in which the promoted tune stays champion."""
+    champion = named(record, "tune-minimal").model_copy(update={"name": "champion"})
+    comparison = record.comparison.model_dump() | {"reference": "champion"}
     comparison["candidates"][1]["candidate"]["name"] = "champion"
-    verdict = finished.record.verdict.model_dump() | {
+    verdict = record.verdict.model_dump() | {
         "decision": "keep",
         "winner": champion.model_dump(),
         "reference": "champion",
-        "challenger": named(finished.record, "tune-full").model_dump(),
+        "challenger": named(record, "tune-full").model_dump(),
         "first_champion": False,
     }
-    answers = finished.record.answers
-    later = replace(
-        finished.record,
+    answers = record.answers
+    return replace(
+        record,
         run="20990101-000000-small-0000",
         tuned=None,
         comparison=Comparison.model_validate(comparison),
         verdict=Verdict.model_validate(verdict),
         answers=answers.assign(candidate=answers["candidate"].replace("tune-minimal", "champion")),
     )
-    result = register(registry, later)
+
+
+def test_a_champion_that_stays_is_still_the_same_version_under_another_name(
+    registry: Registry, finished: Finished
+) -> None:
+    register(registry, finished.record)
+    result = register(registry, staying(finished.record))
     assert (result.champion_version, result.challenger_version) == (2, 3)
     assert "tunegate.job" in registry.client.get_model_version(MODEL, "2").tags
     assert "tunegate.job" not in registry.client.get_model_version(MODEL, "3").tags, "this trial trained nothing"
+
+
+def test_keep_moves_no_alias_also_where_somebody_else_moved_it(registry: Registry, finished: Finished) -> None:
+    register(registry, finished.record)
+    registry.client.set_registered_model_alias(MODEL, "champion", "1")
+    assert register(registry, staying(finished.record)).champion_version == 1
+    assert aliased(registry, "champion") == 1
+
+
+@pytest.fixture
+def moved(registry: Registry, finished: Finished) -> Registry:
+    """Version 3, which no trial of these promoted, stands behind the champion alias."""
+    register(registry, finished.record)
+    register(registry, staying(finished.record))
+    registry.client.set_registered_model_alias(MODEL, "champion", "3")
+    return registry
+
+
+def test_a_promotion_does_not_overrule_a_champion_that_the_trial_never_met(moved: Registry, finished: Finished) -> None:
+    with pytest.raises(ResumableError, match="points to version 3, not to 1: another run moved it"):
+        moved.register(finished.record, moved.open_trial(finished.record.run, {}), found=1)
+    assert aliased(moved, "champion") == 3
+
+
+def test_a_champion_whose_model_is_gone_gives_way_to_the_best_prompt(moved: Registry, finished: Finished) -> None:
+    record = kept(finished.record)
+    assert moved.register(record, moved.open_trial(record.run, {}), found=3).champion_version == 1
+    assert aliased(moved, "champion") == 1
+
+
+class WatchedRegistry(Registry):
+    """Notes whether it is alone while it registers."""
+
+    alone = False
+
+    def register(self, trial: TrialRecord, run_id: str, found: int | None = None) -> Registration:
+        with pytest.raises(Timeout):
+            FileLock(home_of(self) / "locks" / "registry small.lock").acquire(timeout=0)
+        self.alone = True
+        return super().register(trial, run_id, found)
+
+
+def test_trials_of_a_use_case_register_one_after_the_other(home: Path, finished: Finished) -> None:
+    space, watched = own_copy(finished, home), WatchedRegistry("small")
+    ref = finished.ref.model_copy(update={"mlflow_run_id": watched.open_trial(finished.record.run, {})})
+    conclusion.register(space, ref, finished.record, watched)
+    assert watched.alone
+
+
+def own_copy(finished: Finished, home: Path) -> Workspace:
+    folder = home / "runs" / finished.record.run
+    shutil.copytree(finished.record.folder, folder)
+    return Workspace(RunFolder(folder))
+
+
+# ---------------------------------------------------------------- a champion's own examples
+
+
+@pytest.mark.parametrize("in_registry", [True, False])
+def test_a_champion_brings_the_examples_it_won_with(
+    registry: Registry, finished: Finished, home: Path, in_registry: bool
+) -> None:
+    register(registry, kept(with_policy(finished.record, few_shot_in_registry=in_registry)))
+    space = with_other_examples(own_copy(finished, home))
+    champion = conclusion.champion(space, registry)
+    assert champion == named(finished.record, "best-prompt")
+    assert space.folder.read_bytes("champion_examples.parquet") == Path(finished.record.train_examples).read_bytes()
+
+
+def with_other_examples(space: Workspace) -> Workspace:
+    """The run as if its train rows were others, before it looked for a champion."""
+    space.folder.write_frame("examples.parquet", space.folder.read_frame("examples.parquet").head(20))
+    forget(space, "champion.json")
+    return Workspace(space.folder)
+
+
+def test_a_champion_whose_examples_are_gone_does_not_answer_with_others(
+    registry: Registry, finished: Finished, home: Path, tmp_path: Path
+) -> None:
+    gone = Path(shutil.copy(finished.record.train_examples, tmp_path / "examples.parquet"))
+    record = replace(with_policy(finished.record, few_shot_in_registry=False), train_examples=str(gone))
+    register(registry, kept(record))
+    gone.unlink()
+    space = with_other_examples(own_copy(finished, home))
+    with pytest.raises(ResumableError, match=f"champion version 1 are neither in it nor in {gone}"):
+        conclusion.champion(space, registry)
 
 
 # ---------------------------------------------------------------- what stands in MLflow
@@ -355,3 +464,11 @@ def test_a_trial_that_is_resumed_goes_on_in_its_run(registry: Registry) -> None:
     again = registry.open_trial("20260101-000000-small-0000", {"tunegate.flow_run": "two"})
     assert again == first
     assert registry.client.get_run(again).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "nonsense://store"])
+def test_a_store_out_of_reach_stops_resumably(uri: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(ResumableError, match="MLFLOW_TRACKING_URI"):
+        Registry("small").open_trial("run", {})

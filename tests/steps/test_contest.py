@@ -1,5 +1,6 @@
 """Who may answer, in which order things happen, and what it costs."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, un
 
 Asked = Callable[[], Any]
 TUNE = "ft:local-base-small:embedded::another"
+ROLES = ("champion", "best-prompt")
 
 
 @pytest.fixture
@@ -99,6 +101,34 @@ def test_a_prompt_that_says_or_asks_something_else_is_another_contestant(
     changed = Prompt.model_validate(best.prompt.model_dump() | change)
     champion = best.model_copy(update={"prompt": changed})
     assert named(contest.candidates(finished.space, champion))[:2] == ["champion", "best-prompt"]
+
+
+def test_the_same_prompt_with_other_examples_is_another_contestant(finished: Finished) -> None:
+    best = best_of(finished.space)
+    assert best.examples == finished.space.examples
+    champion = best.model_copy(update={"examples": "of another train"})
+    assert named(contest.candidates(finished.space, champion))[:2] == ["champion", "best-prompt"]
+
+
+def test_a_champion_answers_with_the_examples_it_won_with(copy: Workspace) -> None:
+    own = copy.folder.read_frame("examples.parquet").head(20)
+    own["messages"] = [json.dumps([{"role": "user", "content": f"only the champion saw {row}"}]) for row in own["id"]]
+    copy.folder.write_frame("champion_examples.parquet", own)
+    champion = best_of(copy).model_copy(update={"name": "champion", "examples": "of another train"})
+    panel = contest.search_panel(copy, edge_of(copy).provider)
+    sent = build(replace(panel, candidates=[champion, best_of(copy)]))
+    told = {name: [b"only the champion saw" in one.body for one in sent if one.candidate == name] for name in ROLES}
+    assert all(told["champion"])
+    assert not any(told["best-prompt"])
+
+
+def test_a_champion_whose_model_is_gone_leaves_the_field_to_the_best_prompt(
+    copy: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    champion = best_of(copy).model_copy(update={"model": TUNE})
+    verdict, comparison = rejudged(copy, champion)
+    assert (comparison.reference, verdict.first_champion) == ("best-prompt", True)
+    assert f"The champion's model {TUNE} no longer exists at the provider" in caplog.text
 
 
 # ---------------------------------------------------------------- the search

@@ -9,7 +9,8 @@ import pytest
 from data_contracts.money import FineTuned
 from tasks import workspace
 from tasks.clock import SystemClock
-from tasks.errors import ApprovalRequiredError, BudgetError
+from tasks.errors import ApprovalRequiredError, BudgetError, ConfigurationError, ProviderRefusedError
+from tasks.ledger_tables import IntentState
 from tasks.steps import contest, money
 from tasks.workspace import Workspace
 from tests.small_use_case import small_use_case
@@ -66,7 +67,7 @@ def test_a_cap_or_a_missing_approval_stops_the_run_with_exit_4_before_the_first_
     space = ready(**limits)
     with asked() as calls, pytest.raises(stopped_by, match=says) as stopped:
         take_money_steps(space, edge_of(space))
-    assert {call["call"] for call in calls} == PRICES
+    assert {call["call"] for call in calls} == PRICES | {"models.list"}
     assert stopped.value.exit_code == 4
     assert edge_of(space).ledger.spent_in_run(space.folder.run) == 0
 
@@ -128,3 +129,51 @@ def test_a_purchase_that_waits_again_is_noted_once(copy: Workspace) -> None:
     assert again.model == contest.candidates(copy, None)[-1].model
     assert [event.id for event in events] == list(dict.fromkeys(event.id for event in events))
     assert any("train_loss" in event.metrics for event in events)
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"prompts.base_models": ["gone"]}, "prompts.base_models"),
+        ({"fine_tune.base_model": "gone"}, "fine_tune.base_model"),
+    ],
+    ids=["prompts", "fine_tune"],
+)
+def test_a_base_model_that_the_provider_lacks_is_said_before_anything_is_paid(
+    ready: Callable[..., Workspace], asked: Asked, settings: dict[str, Any], where: str
+) -> None:
+    space = ready(**settings)
+    with asked() as calls, pytest.raises(ConfigurationError, match=f"{where}.*no model gone.*local-base-small"):
+        take_money_steps(space, edge_of(space))
+    assert {call["call"] for call in calls} == PRICES | {"models.list"}
+
+
+def test_a_job_counts_as_spent_at_its_estimate_until_its_cost_is_known(ready: Callable[..., Workspace]) -> None:
+    space = ready()
+    edge = edge_of(space)
+    expected = money.estimate(space, edge, train=True).training_cost
+    money.submit(space, edge, SystemClock())
+    assert edge.ledger.spent_in_run(space.folder.run) == pytest.approx(expected)
+    paid = money.wait(space, edge, SystemClock(), lambda event: None).training_cost
+    assert edge.ledger.spent_in_run(space.folder.run) == pytest.approx(paid)
+    assert 0 < paid <= expected
+
+
+def test_a_failed_job_is_concluded_and_stops_the_next_run_before_its_search_is_paid(
+    ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ready(**{"fine_tune.seed": 11})
+    edge = edge_of(space)
+    submission = money.submit(space, edge, SystemClock())
+    job = edge.provider.job(submission.job_id).model_copy(
+        update={"state": "failed", "error_message": "Row 3 is bad", "trained_tokens": None}
+    )
+    monkeypatch.setattr(edge.provider, "job", lambda job_id: job)
+    with pytest.raises(ProviderRefusedError, match="Row 3 is bad"):
+        money.wait(space, edge, SystemClock(), lambda event: None)
+    intent = edge.ledger.intent(submission.intent)
+    assert intent is not None
+    assert (intent.state, intent.job_state) == (IntentState.ENDED, "failed")
+    assert edge.ledger.spent_in_run(space.folder.run) == 0
+    with pytest.raises(ProviderRefusedError, match=r"fine_tune\.generation"):
+        money.estimate(space, edge, train=True)
