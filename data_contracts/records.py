@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
+PARTITIONS = ("train", "validation", "test")
 EXAMPLE_COLUMNS = (
     "id",  # the source's id, or a hash of the content
     "input",  # text that is compared, searched and shown: all user turns, newline between

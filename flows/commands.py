@@ -9,10 +9,9 @@ from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger_tables import RunRecord
-from tasks.providers.connect import connect
 from tasks.run_folder import in_progress
 from tasks.steps import audit, data, money
-from tasks.workspace import Edge, Workspace
+from tasks.workspace import Workspace, edge_of
 
 
 def check(use_case: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def estimate(use_case: str, settings: dict[str, Any], train: bool) -> dict[str, 
     """Check, then what the trial would cost and could show. The provider is asked for its prices only."""
     space = workspace.start(use_case, TrialOptions(settings=settings, train=train))
     _checked(space)
-    return as_json(money.estimate(space, _edge(space), train and space.case.use_case.fine_tune.enabled))
+    return as_json(money.estimate(space, edge_of(space), train and space.case.use_case.fine_tune.enabled))
 
 
 def status() -> dict[str, Any]:
@@ -55,7 +54,7 @@ def settle(space: Workspace, found: str | None) -> None:
     """Answer what a parked submission asks: the job's id, or None where there is none."""
     from tasks.finetune.submit import intent_key, resolve
 
-    edge = _edge(space)
+    edge = edge_of(space)
     resolve(intent_key(money.order(space), edge.provider), edge.ledger, edge.provider, found)
 
 
@@ -87,7 +86,3 @@ def _checked(space: Workspace) -> dict[str, Any]:
         "expectations": [as_json(item) for item in expectations],
         "leakage": as_json(leaks),
     }
-
-
-def _edge(space: Workspace) -> Edge:
-    return Edge(connect(space.case.use_case.provider), Ledger())

@@ -25,7 +25,7 @@ def up(port: int) -> None:
     prepare()
     prefect_url = f"http://127.0.0.1:{port or _free_port()}"
     mlflow_url = f"http://127.0.0.1:{_free_port()}"
-    os.environ.update(PREFECT_API_URL=f"{prefect_url}/api", TUNEGATE_MLFLOW_UI=mlflow_url)
+    os.environ["PREFECT_API_URL"] = f"{prefect_url}/api"
     with contextlib.ExitStack() as stack:
         started = {
             "Prefect": stack.enter_context(_process("prefect", _prefect_server(prefect_url))),

@@ -13,6 +13,7 @@ from prefect import task
 
 from data_contracts.contest import VerdictRef
 from data_contracts.money import JobEvent
+from data_contracts.records import PARTITIONS
 from data_contracts.trial import (
     CuratedRef,
     EstimatedRef,
@@ -34,11 +35,10 @@ from tasks.clock import SystemClock
 from tasks.errors import TunegateError
 from tasks.home import run_path
 from tasks.ledger import Ledger
-from tasks.providers.connect import connect
 from tasks.register.mlflow_registry import Registry
 from tasks.run_folder import RunFolder
 from tasks.steps import conclusion, contest, data, money
-from tasks.workspace import Edge, Workspace
+from tasks.workspace import Workspace, edge_of
 
 log = logging.getLogger("tunegate")
 log.setLevel(logging.INFO)  # for the UI; the terminal shows what `display.log_to_terminal` says
@@ -54,17 +54,18 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
     space = workspace.reopen(options.resume) if options.resume else workspace.start(use_case, options)
     space.folder.claim()
     case, first = space.case.use_case, space.options
-    Ledger().record_run(space.folder.run, case.name, "started", {"flow_run_id": str(flow_run.id or "")})
+    flow_run_id, ledger = str(flow_run.id or ""), Ledger()
+    ledger.record_run(space.folder.run, case.name, "started", {"flow_run_id": flow_run_id})
     trial = TrialRef(
         run=space.folder.run,
         started=workspace.started(space.folder.run),
         use_case=case.name,
         folder=str(space.folder.path),
-        mlflow_run_id=Registry(case.name).open_trial(space.folder.run, {"tunegate.flow_run": str(flow_run.id or "")}),
+        mlflow_run_id=Registry(case.name).open_trial(space.folder.run, {"tunegate.flow_run": flow_run_id}),
         train=first.train and case.fine_tune.enabled,
         approved=first.approve_spending or options.approve_spending,
     )
-    Ledger().record_run(trial.run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
+    ledger.record_run(trial.run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
     log.info("run        %s (%s)", trial.run, trial.folder)
     return trial
 
@@ -99,7 +100,7 @@ def partition(validated: ValidatedRef) -> PartitionedRef:
     """Give every row its partition: by group and near-duplicate cluster, the same one as in earlier trials."""
     space = workspace.of(validated.trial)
     parts = data.partition(space, Ledger())
-    sizes = {name: len(getattr(parts, name)) for name in (*workspace.PARTITIONS, "withheld")}
+    sizes = {name: len(getattr(parts, name)) for name in (*PARTITIONS, "withheld")}
     log.info("partition  %s", " + ".join(f"{rows} {name}" for name, rows in sizes.items()))
     show.counts("partitions", sizes, "Rows by partition")
     return _ref(space, PartitionedRef, validated.trial, "split.parquet")
@@ -124,7 +125,7 @@ def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
 def estimate(leak_free: LeakFreeRef) -> EstimatedRef:
     """Say what the run will cost and can show; stop where the budget or a missing approval says so."""
     space = workspace.of(leak_free.trial)
-    edge = _edge(space)
+    edge = edge_of(space)
     found = money.estimate(space, edge, leak_free.trial.train)
     log.info("estimate   %s", found.sentence)
     for warning in found.warnings:
@@ -140,7 +141,7 @@ def search_prompts(estimated: EstimatedRef) -> SearchedRef:
     """Try every prompt on every base model on validation rows; the best one is the tune's rival."""
     space = workspace.of(estimated.trial)
     with show.progress("prompt search") as advance:
-        found = contest.search(space, _edge(space), advance)
+        found = contest.search(space, edge_of(space), advance)
     best = found.tried[0]
     log.info("prompts    %d tried, best %s: %s %.3f", len(found.tried), best.candidate.name, found.metric, best.score)
     show.table("prompt-search", [item.row for item in found.tried], f"Prompts on validation, by {found.metric}")
@@ -155,7 +156,7 @@ def submit(searched: SearchedRef) -> SubmittedRef:
     space = workspace.of(searched.trial)
     if not searched.trial.train:
         return _ref(space, SubmittedRef, searched.trial)
-    submission = money.submit(space, _edge(space), SystemClock())
+    submission = money.submit(space, edge_of(space), SystemClock())
     log.info("submit     job %s %s", submission.job_id, "found, nothing bought" if submission.attached else "bought")
     return _ref(space, SubmittedRef, searched.trial, "submission.json")
 
@@ -176,7 +177,7 @@ def wait(submitted: SubmittedRef) -> TunedRef:
             if "total_steps" in event.metrics:
                 advance(int(event.metrics["step"]), int(event.metrics["total_steps"]))
 
-        tuned = money.wait(space, _edge(space), SystemClock(), on_event)
+        tuned = money.wait(space, edge_of(space), SystemClock(), on_event)
     log.info("tuned      %s", tuned.model)
     return _ref(space, TunedRef, trial, "tuned.json")
 
@@ -187,7 +188,7 @@ def evaluate(tuned: TunedRef) -> EvaluatedRef:
     space, trial = workspace.of(tuned.trial), tuned.trial
     champion = conclusion.champion(space, Registry(trial.use_case))
     with show.progress("evaluation") as advance:
-        field = contest.evaluate(space, _edge(space), champion, advance)
+        field = contest.evaluate(space, edge_of(space), champion, advance)
     log.info("evaluate   %d cases each: %s", len(space.partitions.test), ", ".join(item.name for item in field))
     return _ref(space, EvaluatedRef, trial, "answers.parquet", "candidates.json")
 
@@ -248,10 +249,6 @@ def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - P
             if "mlflow_run_id" in row.detail:
                 with contextlib.suppress(TunegateError):  # MLflow may be what stopped the run
                     Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
-
-
-def _edge(space: Workspace) -> Edge:
-    return Edge(connect(space.case.use_case.provider), Ledger())
 
 
 def _ref(space: Workspace, kind: type[Ref], trial: TrialRef, *files: str) -> Ref:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_contracts.candidate import Candidate, Prompt
 from data_contracts.load import load, load_prompts
-from data_contracts.records import Partitions
+from data_contracts.records import PARTITIONS, Partitions
 from data_contracts.trial import TrialOptions, TrialRef
 from data_contracts.use_case import ResolvedUseCase, TaskKind
 from tasks.errors import ConfigurationError
@@ -19,12 +19,12 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer
+from tasks.providers.connect import connect
 from tasks.providers.protocol import Provider
 from tasks.run_folder import RunFolder, TamperedFileError
 
 KEY = ["id", "given_partition"]  # given train and test files may hold the same row: the leakage check's business
 STAMP = "%Y%m%d-%H%M%S"
-PARTITIONS = ("train", "validation", "test")
 EXAMPLES, CHAMPION_EXAMPLES = "examples.parquet", "champion_examples.parquet"
 
 
@@ -114,6 +114,11 @@ class Workspace:
     def few_shots_of(self, candidate: Candidate) -> FewShots:
         """Where that candidate's examples come from: this run's train, or what the champion was registered with."""
         return self._champion_few_shots if self.has_own_examples(candidate) else self.few_shots
+
+
+def edge_of(space: Workspace) -> Edge:
+    """The provider that the use case names, and the ledger at home."""
+    return Edge(connect(space.case.use_case.provider), Ledger())
 
 
 def start(use_case: str, options: TrialOptions) -> Workspace:

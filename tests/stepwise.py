@@ -10,20 +10,14 @@ from data_contracts.trial import TrialOptions, TrialRecord, TrialRef
 from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.ledger import Ledger
-from tasks.providers.connect import connect
 from tasks.register.mlflow_registry import Registry
 from tasks.steps import conclusion, contest, data, money
-from tasks.workspace import Edge, Workspace
+from tasks.workspace import Edge, Workspace, edge_of
 
 
 def begin(use_case: Path, **options: Any) -> Workspace:
     """A new run of a use case."""
     return workspace.start(str(use_case), TrialOptions(**options))
-
-
-def edge_of(space: Workspace) -> Edge:
-    """The provider that the use case names, and the ledger at home."""
-    return Edge(connect(space.case.use_case.provider), Ledger())
 
 
 def take_data_steps(space: Workspace) -> Workspace:

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from data_contracts.records import Partitions
+from data_contracts.records import PARTITIONS, Partitions
 from data_contracts.use_case import Leakage, Split
 from tasks.errors import DataError
 from tasks.partition import similar
 from tasks.power import detectable_difference
-
-PARTITIONS = ("train", "validation", "test")
 
 
 def split(rows: pd.DataFrame, policy: Split, near: Leakage, history: Mapping[str, str]) -> Partitions:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data_contracts.contest import CandidateScores
 from data_contracts.money import JobEvent
-from data_contracts.records import as_json
+from data_contracts.records import PARTITIONS, as_json
 from data_contracts.trial import TrialRecord
 from tasks.register import figures
 from tasks.register.store import Store
@@ -121,7 +121,7 @@ def _log_datasets(store: Store, trial: TrialRecord, run_id: str) -> None:
     placed = pd.read_parquet(Path(trial.folder) / "partitions.parquet")
     source = str(Path(trial.folder) / "curated.parquet")
     inputs = []
-    for name in ("train", "validation", "test"):
+    for name in PARTITIONS:
         rows = placed.loc[placed["partition"] == name, ["id", "partition"]]
         digest = getattr(trial.counts, name).sha256[:36]
         with warnings.catch_warnings(action="ignore"):  # MLflow finds two names for a local file, and takes either

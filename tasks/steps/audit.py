@@ -1,9 +1,9 @@
 """A run checked again from its files: every hash, both sums, no evaluation row's words in train."""
 
-from data_contracts.records import Counts
+from data_contracts.records import PARTITIONS, Counts
 from tasks.run_folder import TamperedFileError
 from tasks.steps.data import digest
-from tasks.workspace import PARTITIONS, Workspace
+from tasks.workspace import Workspace
 
 
 def problems(space: Workspace) -> list[str]:

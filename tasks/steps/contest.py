@@ -65,7 +65,7 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
     """Champion, best prompt, tune with the minimal and with the full prompt; each contestant once."""
     best = space.folder.read_json("prompt_search.json", PromptSearch).best
     field = [champion.model_copy(update={"name": "champion"})] if champion else []
-    field.append(best.model_copy(update={"name": "best-prompt", "examples": _examples(space, best.prompt)}))
+    field.append(best.model_copy(update={"name": "best-prompt"}))
     if space.folder.has("tuned.json"):
         tuned = space.folder.read_json("tuned.json", FineTuned)
         minimal = space.prompts[space.case.use_case.prompts.minimal]

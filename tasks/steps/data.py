@@ -12,6 +12,7 @@ import pandas as pd
 
 from data_contracts.money import TrainingFile
 from data_contracts.records import (
+    PARTITIONS,
     Counts,
     Curated,
     ExpectationResult,
@@ -25,7 +26,7 @@ from data_contracts.records import (
 from data_contracts.use_case import TaskKind
 from tasks.errors import DataError
 from tasks.ledger import Ledger
-from tasks.workspace import PARTITIONS, Workspace
+from tasks.workspace import Workspace
 
 
 def curate(space: Workspace) -> Counts:

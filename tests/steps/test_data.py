@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from data_contracts.records import Counts, LeakageReport
+from data_contracts.records import PARTITIONS, Counts, LeakageReport
 from tasks import workspace
 from tasks.errors import DataError, LeakageError
 from tasks.ledger import Ledger
 from tasks.run_folder import TamperedFileError
 from tasks.steps import data
-from tasks.workspace import PARTITIONS, Workspace
+from tasks.workspace import Workspace
 from tests.dying_disk import KilledError, dying_after
 from tests.small_use_case import small_rows, small_use_case
 from tests.stepwise import begin, take_data_steps
