@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from data_contracts.use_case import Strict
+from data_contracts.strict import Strict
 
 
 class FewShot(Strict):

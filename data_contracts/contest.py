@@ -5,8 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from data_contracts.candidate import Candidate
+from data_contracts.document import Document
 from data_contracts.money import usd
-from data_contracts.records import Document
 
 # ---------------------------------------------------------------- prompts
 

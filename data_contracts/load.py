@@ -9,7 +9,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from data_contracts.candidate import Prompt
-from data_contracts.use_case import Contract, ResolvedUseCase, UseCase
+from data_contracts.contract import Contract
+from data_contracts.use_case import ResolvedUseCase, UseCase
 from tasks.errors import ConfigurationError
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from data_contracts.records import Document
+from data_contracts.document import Document
 
 
 class Price(Document):

@@ -7,9 +7,10 @@ from pydantic import BaseModel
 
 from data_contracts.candidate import Prompt
 from data_contracts.contest import Comparison, Verdict, VerdictRef
+from data_contracts.contract import Contract
 from data_contracts.money import Estimate
 from data_contracts.records import Counts, LeakageReport
-from data_contracts.use_case import Contract, UseCase
+from data_contracts.use_case import UseCase
 
 FOLDER = Path(__file__).parent / "schemas"
 SHAPES: dict[str, type[BaseModel]] = {

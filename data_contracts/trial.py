@@ -7,9 +7,11 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts.contest import Comparison, PromptSearch, Verdict
+from data_contracts.document import Document
 from data_contracts.money import Estimate, FineTuned
-from data_contracts.records import Counts, Document, LeakageReport
-from data_contracts.use_case import ResolvedUseCase, Strict
+from data_contracts.records import Counts, LeakageReport
+from data_contracts.strict import Strict
+from data_contracts.use_case import ResolvedUseCase
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Share = Annotated[float, Field(gt=0, lt=1)]
+from data_contracts.contract import Contract
+from data_contracts.data_policy import Curation, Leakage, Source, Split
+from data_contracts.strict import Strict
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
-
-
-class Strict(BaseModel):
-    """A frozen section in which an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class TaskKind(StrEnum):
@@ -32,59 +29,6 @@ METRICS: dict[TaskKind, tuple[str, ...]] = {  # the first is the default
     TaskKind.EXTRACTION: ("field_f1", "accuracy"),
     TaskKind.FREE_TEXT: ("text_f1", "accuracy"),
 }
-
-
-class SourceFile(Strict):
-    """One file, glob or prefix of records, local or on S3."""
-
-    path: str = Field(description="File, glob, folder or s3://bucket/prefix; relative to the use-case file")
-    format: Literal["auto", "jsonl", "csv", "parquet"] = Field("auto", description="auto: by the file's ending")
-    partition: Literal["train", "validation", "test"] | None = Field(None, description="Only with split.method: given")
-
-
-class Source(Strict):
-    """Where the records are."""
-
-    files: list[SourceFile] = Field(min_length=1)
-    endpoint_url: str | None = Field(None, description="S3-compatible endpoint; AWS_ENDPOINT_URL_S3 wins where set")
-    max_record_bytes: int = Field(1_000_000, gt=0, description="A longer record is quarantined")
-
-
-class Curation(Strict):
-    """What happens to duplicates, conflicts and rejected rows."""
-
-    on_conflict: Literal["quarantine", "majority", "newest"] = Field(
-        "quarantine", description="Same input with several answers"
-    )
-    max_quarantined: float = Field(0.05, ge=0, le=1, description="Larger share of quarantined rows stops the run")
-
-
-class Split(Strict):
-    """How rows fall into train, validation and test."""
-
-    method: Literal["hash", "given"] = Field("hash", description="hash of the group, or as source.files say")
-    validation: Share = 0.15
-    test: Share = 0.25
-    seed: int = 7
-    near_duplicates_together: bool = True
-    min_test: int = Field(50, ge=1, description="Fewer test rows stop the run")
-    min_train: int = Field(10, ge=10, description="Fewer train rows stop the fine-tune (providers ask for 10)")
-
-    @model_validator(mode="after")
-    def _room_for_train(self) -> Self:
-        if self.validation + self.test >= 0.9:
-            raise ValueError("validation + test must leave at least 0.1 for train")
-        return self
-
-
-class Leakage(Strict):
-    """What counts as a leak between train and evaluation rows, and what happens then."""
-
-    on_leak: Literal["stop", "withhold"] = Field("stop", description="withhold: the train side leaves, counted")
-    near: float = Field(0.45, gt=0, le=1, description="Jaccard of rare word trigrams from which a pair is a leak")
-    max_row_share: float = Field(
-        0.005, gt=0, le=1, description="Trigrams in a larger share of rows are boilerplate and do not count"
-    )
 
 
 class Provider(Strict):
@@ -106,6 +50,12 @@ class Prompts(Strict):
     minimal: str = Field("minimal", description="The short prompt that a tuned model is asked with")
     base_models: list[str] = Field(min_length=1, description="Base models on which the prompts are tried")
     search_rows: int = Field(300, ge=20, description="At most so many validation rows score each variant")
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="For small sets: score variants on train and validation rows, examples coming from other folds",
+    )
 
 
 class FineTune(Strict):
@@ -212,57 +162,6 @@ class UseCase(Strict):
         if self.split.method == "hash" and any(given):
             raise ValueError("a file's `partition` counts only with split.method: given")
         return self
-
-
-class Column(Strict):
-    """One column of the source."""
-
-    type: Literal["string", "integer", "number", "boolean", "datetime", "messages", "object"] = "string"
-    required: bool = True
-    description: str = ""
-
-
-class Mapping(Strict):
-    """Which column is which part of an example: chat `messages`, or flat `input` and `output`."""
-
-    id: str | None = None
-    messages: str | None = Field(None, description="Column of chat messages, the last one the expected answer")
-    input: str | None = None
-    output: str | None = None
-    group: str | None = Field(None, description="Rows of one group never straddle two partitions")
-    created_at: str | None = None
-    slices: list[str] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        if bool(self.messages) == bool(self.input and self.output):
-            raise ValueError("map either `messages`, or both `input` and `output`")
-        return self
-
-
-class Expectation(Strict):
-    """One expectation in Great Expectations' own form. It sees the curated columns."""
-
-    type: str
-    kwargs: dict[str, Any] = Field(default_factory=dict)
-    severity: Literal["critical", "warning", "info"] = "critical"
-    notes: str = ""
-
-
-class Contract(Strict):
-    """What a valid example of a use case is."""
-
-    name: str
-    version: str
-    owner: str = ""
-    description: str = ""
-    columns: dict[str, Column]
-    mapping: Mapping
-    labels: dict[str, str] = Field(
-        default_factory=dict, description="Label to description; empty: the labels that train holds"
-    )
-    output_schema: dict[str, Any] | None = Field(None, description="JSON Schema of an extraction's answer")
-    expectations: list[Expectation] = Field(default_factory=list)
 
 
 class ResolvedUseCase(Strict):

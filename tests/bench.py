@@ -59,7 +59,7 @@ def evaluation() -> tuple[float, float]:
 
 def near_duplicates() -> tuple[float, float]:
     """2,000 texts against 8,000; the limit is to read the Parquet file and hash every text once."""
-    from data_contracts.use_case import Leakage
+    from data_contracts.data_policy import Leakage
     from tasks.partition.similar import near_pairs
 
     texts = _texts(ROWS)

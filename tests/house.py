@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     (
         "tasks.providers",
         "tasks.prompting",
+        "tasks.similarity",
         "tasks.ledger",
         "tasks.ledger_tables",
         "tasks.storage",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from data_contracts.data_policy import Curation
 from data_contracts.records import Curated, RawExamples, Rejection
-from data_contracts.use_case import Curation
 from tasks.curate.defects import Code
 from tasks.errors import DataError
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from data_contracts.use_case import Column
+from data_contracts.contract import Column
 from tasks.curate import strict_json
 from tasks.curate.defects import Code, Defect
 from tasks.curate.lines import Fields, Line, Record, lines, record

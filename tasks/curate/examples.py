@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from data_contracts.contract import Column, Contract
 from data_contracts.text import canonical_json, normalised_words, words_hash
-from data_contracts.use_case import Column, Contract, TaskKind
+from data_contracts.use_case import TaskKind
 from tasks.curate import strict_json
 from tasks.curate.defects import Code, Defect
 from tasks.errors import ConfigurationError

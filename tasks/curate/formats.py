@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_contracts.use_case import SourceFile
+from data_contracts.data_policy import SourceFile
 from tasks.curate import strict_json
 from tasks.curate.csv_file import Columns, check_names, csv_records
 from tasks.curate.defects import Code, Defect

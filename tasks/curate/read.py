@@ -6,8 +6,9 @@ from collections import Counter
 
 import pandas as pd
 
+from data_contracts.data_policy import SourceFile
 from data_contracts.records import EXAMPLE_COLUMNS, RawExamples, Rejection
-from data_contracts.use_case import ResolvedUseCase, SourceFile
+from data_contracts.use_case import ResolvedUseCase
 from tasks.curate.defects import Defect
 from tasks.curate.examples import Examples
 from tasks.curate.formats import records

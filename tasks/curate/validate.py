@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from data_contracts.contract import Contract, Expectation
 from data_contracts.records import Curated, ExpectationResult, Validated
-from data_contracts.use_case import Contract, Expectation
 from tasks.errors import ConfigurationError, ContractError
 
 MAX_IDS = 20

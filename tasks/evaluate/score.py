@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from data_contracts.contract import Contract
 from data_contracts.text import canonical_json, normalised_words
-from data_contracts.use_case import Contract, TaskKind
+from data_contracts.use_case import TaskKind
 
 
 def score(answers: pd.DataFrame, kind: TaskKind, contract: Contract) -> pd.DataFrame:

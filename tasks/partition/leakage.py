@@ -6,9 +6,9 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 
+from data_contracts.data_policy import Leakage
 from data_contracts.records import LeakageReport, LeakFreePartitions, LeakPair, Partitions
 from data_contracts.text import normalised_words
-from data_contracts.use_case import Leakage
 from tasks.errors import DataError, LeakageError
 from tasks.partition import similar
 from tasks.partition.split import shared_groups

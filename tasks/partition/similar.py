@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from data_contracts.data_policy import Leakage
 from data_contracts.text import normalised_words
-from data_contracts.use_case import Leakage
 
 # In a small set a real family of copies would soon exceed the share: a phrase of up to 20 rows always counts.
 MIN_BOILERPLATE_ROWS = 20

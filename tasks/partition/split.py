@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from data_contracts.data_policy import Leakage, Split
 from data_contracts.records import PARTITIONS, Partitions
-from data_contracts.use_case import Leakage, Split
 from tasks.errors import DataError
 from tasks.partition import similar
 from tasks.power import detectable_difference

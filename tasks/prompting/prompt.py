@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from data_contracts.candidate import Candidate, Prompt
+from data_contracts.contract import Contract
 from data_contracts.text import canonical_json
-from data_contracts.use_case import Contract, TaskKind
+from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.prompting.few_shot import Shot
 

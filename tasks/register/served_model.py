@@ -12,7 +12,8 @@ import pandas as pd
 from mlflow.pyfunc import PythonModel
 
 from data_contracts.candidate import Candidate
-from data_contracts.use_case import Contract, Provider, TaskKind
+from data_contracts.contract import Contract
+from data_contracts.use_case import Provider, TaskKind
 from tasks.errors import ConfigurationError
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from data_contracts.contract import Contract, Mapping
 from data_contracts.records import RawExamples
-from data_contracts.use_case import Contract, Mapping, ResolvedUseCase, UseCase
+from data_contracts.use_case import ResolvedUseCase, UseCase
 from tasks.curate.read import read
 
 FLAT: dict[str, Any] = {

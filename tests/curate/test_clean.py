@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from data_contracts.use_case import Curation
+from data_contracts.data_policy import Curation
 from tasks.curate.clean import check, clean
 from tasks.curate.read import read
 from tasks.errors import DataError

@@ -1,6 +1,6 @@
 import pytest
 
-from data_contracts.use_case import Curation
+from data_contracts.data_policy import Curation
 from tasks.curate.clean import clean
 from tasks.curate.validate import examine, validate
 from tasks.errors import ConfigurationError, ContractError

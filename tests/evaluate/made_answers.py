@@ -4,7 +4,8 @@ import pandas as pd
 
 from data_contracts.candidate import Candidate, FewShot, Prompt
 from data_contracts.contest import ANSWER_COLUMNS
-from data_contracts.use_case import Contract, Mapping, TaskKind
+from data_contracts.contract import Contract, Mapping
+from data_contracts.use_case import TaskKind
 from tasks.evaluate.score import score
 
 

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from data_contracts.data_policy import Leakage, Split
 from data_contracts.records import Partitions
-from data_contracts.use_case import Leakage, Split
 from tasks.errors import DataError, LeakageError
 from tasks.partition import leakage
 from tasks.partition.split import split

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_contracts.data_policy import Leakage
 from data_contracts.text import words_hash
-from data_contracts.use_case import Leakage
 from tasks.partition import similar
 from tests.partition.examples import unrelated_texts
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from data_contracts.data_policy import Leakage, Split
 from data_contracts.records import Partitions
 from data_contracts.text import words_hash
-from data_contracts.use_case import Leakage, Split
 from tasks.errors import DataError
 from tasks.partition.split import split, unseen_labels
 from tests.partition.examples import history, partitions, places, rows, unrelated_texts

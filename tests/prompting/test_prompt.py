@@ -3,7 +3,8 @@ import json
 import pytest
 
 from data_contracts.candidate import Candidate, Decoding, FewShot, Prompt
-from data_contracts.use_case import Contract, Mapping, TaskKind
+from data_contracts.contract import Contract, Mapping
+from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.prompting.few_shot import Shot
 from tasks.prompting.prompt import Renderer, estimated_tokens, warnings
