@@ -26,6 +26,8 @@ else
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 endif
+	@echo "Compiling the near-duplicate search, once a machine ..."
+	$(BIN)/python -m tasks.similarity
 	@touch $@
 
 demo: $(READY) ## the bundled use case on the embedded provider: a verdict and a registered champion

@@ -41,6 +41,9 @@ class PromptSearch(Document):
 
     metric: str
     tried: list[PromptScore]
+    folds: int | None = Field(
+        None, description="Scored on train and validation rows in so many folds; None: validation"
+    )
 
     @property
     def best(self) -> Candidate:

@@ -1,6 +1,7 @@
 """A use case and its contract from YAML: strict, YAML 1.2, duplicate keys and aliases are errors."""
 
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,6 +50,14 @@ def load(name_or_path: str, overrides: dict[str, Any] | None = None) -> Resolved
     contract = parse(Contract, read_yaml(contract_path), contract_path)
     _check_kind(use_case, contract, contract_path)
     return ResolvedUseCase(use_case=use_case, contract=contract, folder=path.parent, overrides=overrides or {})
+
+
+def dump(contract: Contract) -> str:
+    """contract.yaml of a contract, without what is as by default."""
+    yaml, stream = YAML(pure=True), StringIO()
+    yaml.width = 120
+    yaml.dump(contract.model_dump(mode="json", exclude_defaults=True), stream)
+    return stream.getvalue()
 
 
 def load_prompts(case: ResolvedUseCase) -> dict[str, Prompt]:
@@ -110,7 +119,8 @@ def _check_kind(use_case: UseCase, contract: Contract, path: Path) -> None:
     if use_case.kind.value == "extraction" and contract.output_schema is None:
         raise ConfigurationError(str(path), "extraction needs `output_schema`", "Add the answer's JSON Schema.")
     mapping = contract.mapping
-    mapped = [mapping.id, mapping.messages, mapping.input, mapping.output, mapping.group, mapping.created_at]
+    answers = [mapping.output, mapping.rejected, mapping.tools]
+    mapped = [mapping.id, mapping.messages, mapping.input, *answers, mapping.group, mapping.created_at]
     missing = [name for name in [*mapped, *mapping.slices] if name and name not in contract.columns]
     if missing:
         raise ConfigurationError(

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from data_contracts.candidate import Prompt
 from data_contracts.contest import Comparison, Verdict, VerdictRef
 from data_contracts.contract import Contract
+from data_contracts.curation import CurationReport
 from data_contracts.money import Estimate
-from data_contracts.records import Counts, LeakageReport
+from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.use_case import UseCase
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -18,7 +19,9 @@ SHAPES: dict[str, type[BaseModel]] = {
     "contract": Contract,
     "prompt": Prompt,
     "counts": Counts,
+    "curation": CurationReport,
     "leakage": LeakageReport,
+    "sealed": SealedTestSet,
     "comparison": Comparison,
     "verdict": Verdict,
     "estimate": Estimate,  # `tunegate estimate --json`

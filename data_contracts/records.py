@@ -25,7 +25,7 @@ EXAMPLE_COLUMNS = (
     "messages",  # JSON list of chat messages before the answer, system messages of the source included
     "output",  # expected answer: label, canonical JSON (sorted keys) or text; tool calls as canonical JSON
     "rejected",  # of a preference pair: the answer that is not preferred; "" elsewhere
-    "tools",  # JSON list of the tools that the model may call, or ""
+    "tools",  # JSON of what a request says of tools (tools, parallel_tool_calls), or ""
     "group",  # rows of one group share a partition; the row's own id where the source has none
     "created_at",  # ISO 8601 in UTC, or ""
     "given_partition",  # train, validation, test or ""
@@ -199,6 +199,9 @@ class LeakPair(Document):
     review: bool = Field(False, description="For a person to look at; nothing stops or leaves because of it")
 
 
+PAIR_COLUMNS = tuple(LeakPair.model_fields)
+
+
 class Phrase(Document):
     """A phrase that so many rows share that it says nothing."""
 
@@ -257,4 +260,4 @@ class LeakFreePartitions:
 
     partitions: Partitions
     report: LeakageReport
-    pairs: Sequence[LeakPair]
+    pairs: pd.DataFrame  # PAIR_COLUMNS, one LeakPair a row

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import string
 import unicodedata
 from typing import Any
 
@@ -21,7 +22,12 @@ class _Separators(dict[int, str]):
         return kept
 
 
-_SEPARATORS = _Separators()
+SEPARATORS = _Separators()
+# All that the general way does to ASCII, in one table of bytes.
+_ASCII_WORDS = bytes(
+    ord(letter.lower()) if (letter := chr(code)) in string.ascii_letters + string.digits else ord(" ")
+    for code in range(256)
+)
 
 
 def normalised_words(text: str) -> str:
@@ -29,8 +35,15 @@ def normalised_words(text: str) -> str:
 
     A text without any word ("?!") stands for itself.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.translate(_SEPARATORS).split()) or " ".join(folded.split())
+    if text.isascii():
+        return b" ".join(text.encode().translate(_ASCII_WORDS).split()).decode() or " ".join(text.split())
+    plain = folded(text)
+    return " ".join(plain.translate(SEPARATORS).split()) or " ".join(plain.split())
+
+
+def folded(text: str) -> str:
+    """NFKC and case folding, which leave a text that they have been applied to as it is."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def words_hash(text: str) -> str:

@@ -7,9 +7,10 @@ import pandas as pd
 from pydantic import Field
 
 from data_contracts.contest import Comparison, PromptSearch, Verdict
+from data_contracts.curation import CurationReport
 from data_contracts.document import Document
 from data_contracts.money import Estimate, FineTuned
-from data_contracts.records import Counts, LeakageReport
+from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.strict import Strict
 from data_contracts.use_case import ResolvedUseCase
 
@@ -23,7 +24,9 @@ class TrialRecord:
     case: ResolvedUseCase
     labels: list[str]
     counts: Counts
+    curation: CurationReport
     leakage: LeakageReport
+    sealed: SealedTestSet
     search: PromptSearch
     estimate: Estimate
     tuned: FineTuned | None

@@ -155,11 +155,18 @@ class UseCase(Strict):
         return self
 
     @model_validator(mode="after")
+    def _labels_only_where_answers_are_labels(self) -> Self:
+        by_label = self.split.method == "stratified" or self.split.min_per_label > 0
+        if by_label and self.kind is not TaskKind.CLASSIFICATION:
+            raise ValueError("split.method: stratified and split.min_per_label are for kind: classification")
+        return self
+
+    @model_validator(mode="after")
     def _given_split_has_partitions(self) -> Self:
         given = [file.partition for file in self.source.files]
         if self.split.method == "given" and not {"train", "test"} <= set(given):
             raise ValueError("split.method: given needs files with `partition: train` and `partition: test`")
-        if self.split.method == "hash" and any(given):
+        if self.split.method != "given" and any(given):
             raise ValueError("a file's `partition` counts only with split.method: given")
         return self
 

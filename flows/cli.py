@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -114,6 +115,31 @@ def verify(run: str, as_json: bool) -> None:
     _say("verify", finding, as_json)
     if finding["problems"]:
         sys.exit(1)
+
+
+@cli.group()
+def contract() -> None:
+    """Contracts to and from the Open Data Contract Standard (`pip install tunegate[odcs]`)."""
+
+
+@contract.command("export")
+@USE_CASE
+def export_contract(use_case: str) -> None:
+    """Print a use case's contract as ODCS YAML."""
+    from data_contracts.load import load
+    from tasks.curate.odcs import export
+
+    click.echo(export(load(use_case).contract), nl=False)
+
+
+@contract.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+def import_contract(file: str) -> None:
+    """Print an ODCS file as contract.yaml, for a person to review."""
+    from data_contracts.load import dump
+    from tasks.curate.odcs import from_odcs
+
+    click.echo(dump(from_odcs(Path(file).read_text(encoding="utf-8"))), nl=False)
 
 
 @cli.command()

@@ -4,13 +4,14 @@ from typing import Any
 
 from data_contracts.records import as_json
 from data_contracts.trial import TrialOptions
+from flows.display import reading
 from tasks import workspace
 from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger_tables import RunRecord
 from tasks.run_folder import in_progress
-from tasks.steps import audit, data, money
+from tasks.steps import audit, curation, data, data_page, money
 from tasks.workspace import Workspace, edge_of
 
 
@@ -75,14 +76,20 @@ def _standing(row: RunRecord) -> dict[str, Any]:
 
 
 def _checked(space: Workspace) -> dict[str, Any]:
-    data.curate(space)
+    ledger = Ledger()
+    with reading() as progress:
+        curation.curate(space, ledger, progress)
     expectations = data.validate(space)
-    data.partition(space, Ledger())
-    leaks = data.check_leakage(space)
+    data.partition(space, ledger)
+    leaks = data.check_leakage(space, ledger)
     return {
         "run": space.folder.run,
         "folder": str(space.folder.path),
+        "page": str(space.folder.file(data_page.NAME)),
         "counts": as_json(data.counts(space)),
+        "curation": as_json(curation.report(space)),
         "expectations": [as_json(item) for item in expectations],
         "leakage": as_json(leaks),
+        "sealed": as_json(data.sealed(space)),
+        "sealed_sentence": data.sealed(space).sentence,
     }

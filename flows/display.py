@@ -3,6 +3,8 @@
 import logging
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 COLOURS = {"promote": "green", "keep": "cyan", "not enough evidence": "yellow"}
+LEAKS = {"found": "Leaks between train and evaluation rows", "review": "Pairs to look at"}
 MAX_ROWS = 20
 SHORT = 12  # characters of an intent's key
 
@@ -33,6 +36,13 @@ def log_to_terminal() -> None:
         for item in logging.getLogger(name).handlers:
             if isinstance(item, PrefectConsoleHandler):
                 item.setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def reading() -> Iterator[Callable[[int], None]]:
+    """`advance(records)` moves a line on standard error while files are read."""
+    with Console(stderr=True).status("Reading ...") as status:
+        yield lambda records: status.update(f"Reading: {records:,} records")
 
 
 def verdict(content: dict[str, Any]) -> None:
@@ -65,8 +75,22 @@ def check(content: dict[str, Any]) -> None:
     console.print(f"Contract: {len(content['expectations'])} expectations, {len(failed)} failed.")
     for item in failed:
         console.print(f"  {item['severity']}: {item['type']} on {item['column']}, {item['unexpected']} rows")
-    leaks = sum(rows for kinds in content["leakage"]["found"].values() for rows in kinds.values())
-    console.print(f"Leaks between train and evaluation rows: {leaks}. Files: {content['folder']}", soft_wrap=True)
+    for warning in content["curation"]["warnings"]:
+        console.print(f"  {escape(warning)}", soft_wrap=True)
+    console.print(f"Sealed: {content['sealed_sentence']}.", soft_wrap=True)
+    for name in ("found", "review"):
+        told = _leaks(content["leakage"][name])
+        console.print(f"{LEAKS[name]}: {told or 'none'}", soft_wrap=True)
+    console.print(f"Page for the data's owner: {content['page']}", soft_wrap=True, highlight=False)
+
+
+def _leaks(by_partition: dict[str, dict[str, int]]) -> str:
+    return ", ".join(
+        f"{rows} {partition} rows ({kind})"
+        for partition, kinds in by_partition.items()
+        for kind, rows in kinds.items()
+        if rows
+    )
 
 
 def estimate(content: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from filelock import FileLock, Timeout
-from sqlalchemy import URL, ColumnElement, Connection, Row, Table, func, select, update
+from sqlalchemy import URL, ColumnElement, Connection, Row, Table, func, literal, select, true, update
 from sqlalchemy.exc import DatabaseError
 
 from data_contracts.answers import StoredAnswer
@@ -17,9 +17,20 @@ from tasks import ledger_tables as table
 from tasks.clock import Clock, SystemClock
 from tasks.errors import FormatVersionError, ResumableError
 from tasks.home import home
-from tasks.ledger_tables import ENTERED_FROM, FORMAT, Intent, IntentFields, IntentState, Opening, RunRecord, RunState
+from tasks.ledger_tables import (
+    ENTERED_FROM,
+    FORMAT,
+    Intent,
+    IntentFields,
+    IntentState,
+    Opening,
+    RunRecord,
+    RunState,
+    Upload,
+)
 
 CHUNK = 500  # values in one IN (...)
+BATCH = 100_000  # texts remembered by one statement
 
 
 def _say_nothing() -> None:
@@ -114,19 +125,28 @@ class Ledger:
     # ------------------------------------------------------------ test sets
 
     def history(self, use_case: str) -> dict[str, str]:
-        """`words` hash to the partition in which a text was first seen."""
+        """Hash of a text's words (or key of a group) to the place in which it was first seen."""
         columns = table.memory.c
         query = select(columns.words, columns.partition).where(columns.use_case == use_case)
         with self._transaction() as connection:
-            return {row.words: row.partition for row in connection.execute(query)}
+            return dict(connection.execute(query).tuples().all())
 
     def remember(self, use_case: str, assignments: Mapping[str, str], run: str) -> None:
-        """Fix the partition of texts for ever: a later, other assignment of the same text is ignored."""
-        rows = [
-            {"use_case": use_case, "words": words, "partition": partition, "run": run}
-            for words, partition in assignments.items()
-        ]
-        self._add(table.memory, rows)
+        """Fix the place of texts and groups for ever: a later, other assignment of the same one is ignored."""
+        with self._transaction() as connection:
+            for place in sorted(set(assignments.values())):
+                words = sorted(key for key, found in assignments.items() if found == place)  # as the index has them
+                for start in range(0, len(words), BATCH):
+                    value = table.listed(self.engine, words[start : start + BATCH])
+                    rows = select(literal(use_case), value, literal(place), literal(run)).where(true())
+                    columns = ["use_case", "words", "partition", "run"]
+                    added = table.insert(self.engine, table.memory).from_select(columns, rows)
+                    connection.execute(added.on_conflict_do_nothing())
+
+    def record_test_set(self, use_case: str, test_sha256: str, test_set: int, run: str) -> None:
+        """Note which test set of the use case (1, 2, ...) a hash stands for: rows that are added change the hash."""
+        row = {"use_case": use_case, "test_sha256": test_sha256, "test_set": test_set, "run": run}
+        self._add(table.test_sets, [{**row, "sealed_at": self.clock.now()}])
 
     def record_opening(self, use_case: str, test_sha256: str, run: str, candidates: Sequence[str]) -> None:
         """Note that a run scores candidates on a sealed test set; once a run."""
@@ -135,11 +155,26 @@ class Ledger:
 
     def openings(self, use_case: str) -> list[Opening]:
         """Every opening of a use case's test sets, oldest first."""
-        columns = table.openings.c
-        query = select(table.openings).where(columns.use_case == use_case).order_by(columns.opened_at)
+        columns, sets = table.openings.c, table.test_sets.c
+        same = (sets.use_case == columns.use_case) & (sets.test_sha256 == columns.test_sha256)
+        query = select(table.openings, func.coalesce(sets.test_set, 1).label("test_set"))
+        query = query.outerjoin(table.test_sets, same).where(columns.use_case == use_case).order_by(columns.opened_at)
         with self._transaction() as connection:
             rows = connection.execute(query).all()
         return [Opening(**{**row._mapping, "candidates": tuple(row.candidates)}) for row in rows]
+
+    def record_upload(self, use_case: str, run: str, sha256: str, fingerprints: bytes, rows: int) -> None:
+        """Keep the fingerprints of what is uploaded for training, for ever; the same file counts once."""
+        row = {"use_case": use_case, "run": run, "sha256": sha256, "fingerprints": fingerprints, "rows": rows}
+        self._add(table.uploads, [{**row, "uploaded_at": self.clock.now()}])
+
+    def uploads(self, use_case: str) -> list[Upload]:
+        """Whatever was uploaded for training by any run of a use case, oldest first."""
+        columns = table.uploads.c
+        query = select(table.uploads).where(columns.use_case == use_case).order_by(columns.uploaded_at, columns.sha256)
+        with self._transaction() as connection:
+            rows = connection.execute(query).all()
+        return [Upload(**{**row._mapping, "fingerprints": bytes(row.fingerprints)}) for row in rows]
 
     # ------------------------------------------------------------ money
 

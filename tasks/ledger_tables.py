@@ -1,8 +1,8 @@
 """The ledger's tables, its typed rows, and what SQLite and PostgreSQL each need for a durable transaction."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -11,6 +11,7 @@ from sqlalchemy import (
     JSON,
     URL,
     Column,
+    ColumnElement,
     Connection,
     Dialect,
     Engine,
@@ -24,6 +25,8 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    func,
+    literal,
     make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -102,6 +105,27 @@ openings = Table(
     Column("run", String, primary_key=True),
     Column("candidates", JSON, nullable=False),
     Column("opened_at", Float, nullable=False),
+)
+
+test_sets = Table(
+    "test_sets",
+    schema,
+    Column("use_case", String, primary_key=True),
+    Column("test_sha256", String, primary_key=True),
+    Column("test_set", Integer, nullable=False),
+    Column("run", String, nullable=False),
+    Column("sealed_at", Float, nullable=False),
+)
+
+uploads = Table(
+    "uploads",
+    schema,
+    Column("use_case", String, primary_key=True),
+    Column("sha256", String, primary_key=True),
+    Column("run", String, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("fingerprints", LargeBinary, nullable=False),  # of texts: hashes, no text
+    Column("uploaded_at", Float, nullable=False),
 )
 
 spend = Table(
@@ -185,6 +209,19 @@ class Opening:
     run: str
     candidates: tuple[str, ...]
     opened_at: float
+    test_set: int = 1  # the n-th of the use case
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Texts that a run uploaded for training; `fingerprints` are a blob of tasks/partition/fingerprints.py."""
+
+    use_case: str
+    sha256: str
+    run: str
+    rows: int
+    fingerprints: bytes = field(repr=False)
+    uploaded_at: float
 
 
 RunState = Literal["started", "finished", "stopped"]
@@ -221,6 +258,12 @@ def connect(url: str | URL) -> Engine:
 def insert(engine: Engine, table: Table) -> postgresql.Insert | sqlite.Insert:
     """INSERT in the form of both databases that knows ON CONFLICT."""
     return postgresql.insert(table) if engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def listed(engine: Engine, values: Sequence[str]) -> ColumnElement[str]:
+    """Values as rows of a SELECT: one JSON text a statement, since a parameter a row takes both databases minutes."""
+    each = func.json_array_elements_text if engine.dialect.name == "postgresql" else func.json_each
+    return each(literal(list(values), JSON)).table_valued("value").c.value
 
 
 def _refuse_unusable(url: str | URL) -> None:

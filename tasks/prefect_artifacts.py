@@ -22,6 +22,8 @@ from prefect.context import FlowRunContext, TaskRunContext
 from tasks.providers.redact import Redacting
 
 SECONDS_BETWEEN_UPDATES = 2.0  # an update costs the server about 30 ms of CPU
+SECONDS_BETWEEN_LINES = 10.0
+log = logging.getLogger("tunegate")
 
 
 def redact_logs() -> None:
@@ -61,6 +63,19 @@ def markdown(key: str, text: str, description: str) -> None:
     """A page in the run's Artifacts tab."""
     if in_a_run():
         create_markdown_artifact(markdown=text, key=key, description=description)
+
+
+def lines(stage: str, what: str) -> Callable[[int], None]:
+    """`advance(done)` where nobody knows the total: a log line every ten seconds."""
+    last = time.monotonic()
+
+    def advance(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            log.info("%-10s %s %s", stage, f"{done:,}", what)
+
+    return advance
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
 from tasks.run_folder import RunFolder
-from tasks.steps import conclusion, contest, data, money
+from tasks.steps import conclusion, contest, curation, data, money
 from tasks.workspace import Workspace, edge_of
 
 log = logging.getLogger("tunegate")
@@ -74,9 +74,12 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
 def curate(trial: TrialRef) -> CuratedRef:
     """Read the source, drop duplicates, quarantine what is wrong, count everything."""
     space = workspace.of(trial)
-    counts = data.curate(space)
+    counts = curation.curate(space, Ledger(), show.lines("curate", "records read"))
+    report = curation.report(space)
     log.info("curate     %s", counts.sentence)
-    show.counts("curation", counts.model_dump(), "What became of every record")
+    for warning in report.warnings:
+        log.warning("           %s", warning)
+    show.counts("curation", counts.model_dump() | report.model_dump(), "What became of every record")
     return _ref(space, CuratedRef, trial, "curated.parquet", "quarantine.jsonl")
 
 
@@ -110,13 +113,14 @@ def partition(validated: ValidatedRef) -> PartitionedRef:
 def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
     """Stop where an evaluation row gives itself away in train; then write the training files."""
     space = workspace.of(partitioned.trial)
-    report = data.check_leakage(space)
+    report = data.check_leakage(space, Ledger())
     found = {f"{name}: {kind}": rows for name, kinds in report.found.items() for kind, rows in kinds.items() if rows}
     judged = report.validation_rows + report.test_rows
     log.info(
         "leakage    %s",
         f"{sum(found.values())} of {judged} evaluation rows leak, {report.withheld} train rows withheld",
     )
+    log.info("sealed     %s", data.sealed(space).sentence)
     show.counts("leakage", found or {"leaks": 0}, "Evaluation rows that also occur in train, by kind")
     return _ref(space, LeakFreeRef, partitioned.trial, "leakage.json", "partitions.parquet", "training_files.json")
 

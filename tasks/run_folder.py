@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
@@ -20,6 +22,7 @@ FORMAT = 1
 GRACE_S = 0.5  # `in_progress` holds a lock for a moment
 Model = TypeVar("Model", bound=BaseModel)
 _claims: dict[Path, FileLock] = {}  # what this process works on, or has worked on
+_hashed: dict[tuple[str, int, int], str] = {}  # path, size and moment of change of a file to its sha256
 
 
 class TamperedFileError(TunegateError):
@@ -90,12 +93,7 @@ class RunFolder:
     def write_bytes(self, name: str, content: bytes) -> str:
         """Write a file and its manifest line; the sha256."""
         digest = hashlib.sha256(content).hexdigest()
-        known = self.manifest().get(name)
-        if known:  # both count until the new one is there: a kill in between must not look like tampering
-            self._record(name, f"{known} {digest}")
-        replace_file(self.file(name), content)
-        self._record(name, digest)
-        return digest
+        return self._take_in(name, digest, lambda: replace_file(self.file(name), content))
 
     def write_json(self, name: str, content: BaseModel | dict[str, Any]) -> str:
         """Write a document as indented JSON; the sha256."""
@@ -113,15 +111,42 @@ class RunFolder:
         frame.to_parquet(buffer, index=False)
         return self.write_bytes(name, buffer.getvalue())
 
+    def incoming(self, name: str) -> Path:
+        """Where a file too large for memory is written before `adopt` takes it in."""
+        return self.path / f".{name}.part"
+
+    def adopt(self, name: str) -> str:
+        """Take in the file at `incoming(name)`, and its manifest line; the sha256."""
+        path = self.incoming(name)
+        with writable(path):
+            path.chmod(0o600)
+            with path.open("rb+") as stream:
+                os.fsync(stream.fileno())
+        return self._take_in(name, _sha256(path), lambda: path.replace(self.file(name)))
+
+    def columns(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """Some columns of a Parquet file that may be too large to be read whole; checked against the manifest."""
+        return pq.read_table(self.checked(name), columns=list(columns))
+
+    def checked(self, name: str) -> Path:
+        """Path of a file whose bytes are what the manifest says; hashed once as long as it does not change."""
+        path = self.file(name)
+        if name not in self.manifest() or not path.exists():
+            raise TamperedFileError(str(path), "is missing")
+        facts = path.stat()
+        key = (str(path), facts.st_size, facts.st_mtime_ns)
+        if key not in _hashed:
+            _hashed[key] = _sha256(path)
+        self._require(name, _hashed[key])
+        return path
+
     def read_bytes(self, name: str) -> bytes:
         """The file's bytes, checked against the manifest."""
-        expected = self.manifest().get(name)
         path = self.file(name)
-        if expected is None or not path.exists():
+        if name not in self.manifest() or not path.exists():
             raise TamperedFileError(str(path), "is missing")
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() not in expected.split():
-            raise TamperedFileError(str(path), "was changed after it was written")
+        self._require(name, hashlib.sha256(content).hexdigest())
         return content
 
     def read_json(self, name: str, model: type[Model]) -> Model:
@@ -137,17 +162,31 @@ class RunFolder:
         return [name for name in self.manifest() if not self._is_intact(name)]
 
     def _is_intact(self, name: str) -> bool:
-        try:
-            self.read_bytes(name)
-        except TamperedFileError:
-            return False
-        return True
+        path = self.file(name)
+        return path.exists() and _sha256(path) in self.manifest()[name].split()
+
+    def _take_in(self, name: str, digest: str, write: Callable[[], object]) -> str:
+        known = self.manifest().get(name)
+        if known:  # both count until the new one is there: a kill in between must not look like tampering
+            self._record(name, f"{known} {digest}")
+        write()
+        self._record(name, digest)
+        return digest
+
+    def _require(self, name: str, digest: str) -> None:
+        if digest not in self.manifest()[name].split():
+            raise TamperedFileError(str(self.file(name)), "was changed after it was written")
 
     def _record(self, name: str, digest: str) -> None:
         files = {**self.manifest(), name: digest}
         replace_file(
             self.file("manifest.json"), json.dumps({"format": FORMAT, "files": files}, indent=2).encode() + b"\n"
         )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def last_claimed() -> str | None:

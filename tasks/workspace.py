@@ -1,17 +1,22 @@
 """A run as a stage finds it again, in whatever process: its folder, its use case as it was at the start, its rows."""
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data_contracts.candidate import Candidate, Prompt
 from data_contracts.load import load, load_prompts
-from data_contracts.records import PARTITIONS, Partitions
+from data_contracts.records import EXAMPLE_COLUMNS, KEY_COLUMNS, PARTITIONS, Partitions
 from data_contracts.trial import TrialOptions, TrialRef
 from data_contracts.use_case import ResolvedUseCase, TaskKind
 from tasks.errors import ConfigurationError
@@ -23,7 +28,9 @@ from tasks.providers.connect import connect
 from tasks.providers.protocol import Provider
 from tasks.run_folder import RunFolder, TamperedFileError
 
-KEY = ["id", "given_partition"]  # given train and test files may hold the same row: the leakage check's business
+CURATED = "curated.parquet"
+PLACE = ["id", "given_partition", "partition", "reason"]
+SHOT_COLUMNS = ("id", "input", "messages", "output")
 STAMP = "%Y%m%d-%H%M%S"
 EXAMPLES, CHAMPION_EXAMPLES = "examples.parquet", "champion_examples.parquet"
 
@@ -60,24 +67,47 @@ class Workspace:
 
     @cached_property
     def partitions(self) -> Partitions:
-        """The curated rows by partition, behind the leakage gate."""
+        """The curated rows by partition, behind the leakage gate; their texts come from `rows`."""
         return self.placed("partitions.parquet")
 
+    @cached_property
+    def keys(self) -> pd.DataFrame:
+        """KEY_COLUMNS of every curated row, and its `position`."""
+        keys: pd.DataFrame = self.folder.columns(CURATED, KEY_COLUMNS).to_pandas()
+        return keys.assign(position=np.arange(len(keys)))
+
     def placed(self, name: str) -> Partitions:
-        """The curated rows as a file of places (KEY, partition, reason) spreads them: each row has one place."""
-        rows, places = self.folder.read_frame("curated.parquet"), self.folder.read_frame(name)
-        found = rows.merge(places, on=KEY)
-        if not len(rows) == len(places) == len(found) or found.duplicated(KEY).any():
+        """The curated rows as a file of places (PLACE, a line each in the order of the rows) spreads them."""
+        places = self.folder.read_frame(name)
+        if not places["id"].equals(self.keys["id"]):
             raise TamperedFileError(str(self.folder.file(name)), "does not give each curated row one place")
-        parts = {part: found.loc[found["partition"] == part, list(rows.columns)] for part in PARTITIONS}
-        withheld = found.loc[found["partition"] == "withheld", [*rows.columns, "reason"]]
-        return Partitions(**{part: rows.reset_index(drop=True) for part, rows in parts.items()}, withheld=withheld)
+        where = places["partition"]
+        withheld = self.keys.assign(reason=places["reason"])[where == "withheld"]
+        parts = {part: self.keys[where == part].reset_index(drop=True) for part in PARTITIONS}
+        return Partitions(**parts, withheld=withheld.reset_index(drop=True))
 
     def place(self, name: str, partitions: Partitions) -> None:
         """Write which row lies where; the rows themselves stay in curated.parquet."""
-        kept = [getattr(partitions, part)[KEY].assign(partition=part, reason="") for part in PARTITIONS]
-        withheld = partitions.withheld[[*KEY, "reason"]].assign(partition="withheld")
-        self.folder.write_frame(name, pd.concat([*kept, withheld], ignore_index=True))
+        kept = [getattr(partitions, part).assign(partition=part, reason="") for part in PARTITIONS]
+        places = pd.concat([*kept, partitions.withheld.assign(partition="withheld")]).sort_values("position")
+        if not np.array_equal(places["position"], self.keys["position"]):
+            raise AssertionError(f"{len(self.keys)} rows are curated, {len(places)} have a place")
+        self.folder.write_frame(name, places[PLACE].reset_index(drop=True))
+
+    def rows(self, partition: str, columns: Sequence[str] = EXAMPLE_COLUMNS) -> pd.DataFrame:
+        """Rows of a partition behind the leakage gate, in the order of the curated rows."""
+        schema = pq.read_schema(self.folder.checked(CURATED))
+        batches = self.batches(partition, columns)
+        return pa.Table.from_batches(batches, pa.schema([schema.field(name) for name in columns])).to_pandas()
+
+    def batches(self, partition: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The same in batches, for a partition that may be larger than memory."""
+        positions: npt.NDArray[np.int64] = getattr(self.partitions, partition)["position"].to_numpy()
+        start = 0
+        for batch in pq.ParquetFile(self.folder.checked(CURATED)).iter_batches(columns=list(columns)):
+            first, last = np.searchsorted(positions, [start, start + len(batch)])
+            yield batch.select(list(columns)).take(pa.array(positions[first:last] - start))
+            start += len(batch)
 
     @cached_property
     def labels(self) -> list[str]:
@@ -94,13 +124,13 @@ class Workspace:
     @cached_property
     def few_shots(self) -> FewShots:
         """Examples for prompts, from train only."""
-        return FewShots(self.partitions.train)
+        return FewShots(self.rows("train", SHOT_COLUMNS))
 
     @cached_property
     def examples(self) -> str:
         """The rows that few-shot examples come from, in a file of their own: its sha256."""
         if not self.folder.has(EXAMPLES):
-            return self.folder.write_frame(EXAMPLES, self.partitions.train[["id", "input", "messages", "output"]])
+            return self.folder.write_frame(EXAMPLES, self.rows("train", SHOT_COLUMNS))
         return self.folder.manifest()[EXAMPLES]
 
     def has_own_examples(self, candidate: Candidate) -> bool:

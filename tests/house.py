@@ -34,6 +34,8 @@ SEPARATE = FLOORS[3]  # whose members do not import each other: what two of them
 VENDORS = {
     "prefect": ("flows", "deployments", "tasks.prefect_tasks", "tasks.prefect_artifacts"),
     "great_expectations": ("tasks.curate.validate",),
+    "datacontract": ("tasks.curate.odcs",),
+    "open_data_contract_standard": ("tasks.curate.odcs",),
     "mlflow": ("tasks.register",),
     "boto3": ("tasks.storage", "tasks.providers"),
     "botocore": ("tasks.storage", "tasks.providers"),

@@ -11,21 +11,22 @@ from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
-from tasks.steps import conclusion, contest, data, money
+from tasks.steps import conclusion, contest, curation, data, money
 from tasks.workspace import Edge, Workspace, edge_of
 
 
-def begin(use_case: Path, **options: Any) -> Workspace:
+def begin(use_case: Path | str, **options: Any) -> Workspace:
     """A new run of a use case."""
     return workspace.start(str(use_case), TrialOptions(**options))
 
 
 def take_data_steps(space: Workspace) -> Workspace:
     """From the source to training files; nothing leaves the machine."""
-    data.curate(space)
+    ledger = Ledger()
+    curation.curate(space, ledger)
     data.validate(space)
-    data.partition(space, Ledger())
-    data.check_leakage(space)
+    data.partition(space, ledger)
+    data.check_leakage(space, ledger)
     return space
 
 

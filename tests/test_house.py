@@ -37,6 +37,7 @@ PLANTED = {
     "a stage with Prefect": ("tasks/curate/read.py", "from prefect import task"),
     "a step with Prefect": ("tasks/steps/data.py", "import prefect.runtime"),
     "Great Expectations elsewhere": ("tasks/curate/clean.py", "import great_expectations as gx"),
+    "datacontract-cli elsewhere": ("tasks/curate/validate.py", "from datacontract.data_contract import DataContract"),
     "MLflow in a flow": ("flows/doctor.py", "from mlflow import MlflowClient"),
     "boto3 in a stage": ("tasks/curate/read.py", "import boto3"),
     "the OpenAI SDK in a stage": ("tasks/finetune/submit.py", "from openai import OpenAI"),

@@ -1,112 +1,173 @@
-"""Examples against each other: clashing ids, conflicting answers and copies leave, each with a reason on record."""
+"""Examples against each other: what is excluded, clashes, conflicts or is a copy leaves, with a reason on record."""
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
+from data_contracts.curation import CurationReport
 from data_contracts.data_policy import Curation
-from data_contracts.records import Curated, RawExamples, Rejection
+from data_contracts.records import Counts, Curated, RawExamples, Rejection
+from data_contracts.use_case import ResolvedUseCase, TaskKind
+from tasks.curate.cleaning import conflicts, duplicates
+from tasks.curate.cleaning.columns import batches, texts
+from tasks.curate.cleaning.exclusions import exclude
+from tasks.curate.cleaning.fates import Fate, Fates
+from tasks.curate.cleaning.keys import keys
+from tasks.curate.cleaning.near import Alike
+from tasks.curate.cleaning.report import describe
 from tasks.curate.defects import Code
 from tasks.errors import DataError
 
-SAME_QUESTION = ["words", "given_partition"]  # copies across given partitions are for the leakage check
-SAME_EXAMPLE = [*SAME_QUESTION, "output"]
+CLASH = "Other records with this id say something else: give each its own, or leave mapping.id out."
+RIVAL = "Record {} has the same words and another answer: decide which is right."
+NEAR_RIVAL = "Record {} has nearly the same words and another answer: decide which is right."
+NEAR_CONFLICTS = (
+    "{} curated rows have nearly the same words as a row with another label; "
+    "curation.near_duplicates: drop settles them by curation.on_conflict"
+)
+TEXT_COLUMNS = ("messages", "output", "rejected", "tools")
+PRIVATE = {
+    "secret": "a secret",
+    "email": "an e-mail address",
+    "phone": "a phone number",
+    "card": "a card number",
+    "iban": "an IBAN",
+    "national_id": "a national identity number",
+    "ip_address": "an IP address",
+}
 
 
-def clean(raw: RawExamples, policy: Curation) -> Curated:
-    """Quarantine id clashes and conflicting answers, then drop copies.
+def clean(raw: RawExamples, case: ResolvedUseCase) -> Curated:
+    """What becomes of every raw row: excluded by rule, in quarantine, a copy of a better row, or curated.
 
-    Of copies (same words, answer and given partition) the earliest `created_at` stays, undated ones last; then the
-    first by file and line.
+    Better is the row with more slices filled in; then one with a date, the earlier one; then the first by file and
+    line. Rows of different given partitions are never copies of each other: that is for the leakage check.
     """
-    rows, clashes = _without_id_clashes(raw.rows)
-    rows, conflicts = _without_conflicts(rows, policy)
-    rows, duplicates = _without_copies(rows)
-    quarantined = [*raw.rejected, *clashes, *conflicts]
-    curated = Curated(rows, duplicates, quarantined, (), raw.records_in, raw.sources)
-    accounted = len(rows) + len(duplicates) + len(quarantined)
-    if accounted != raw.records_in:
-        raise AssertionError(f"{raw.records_in} records came in, {accounted} are accounted for")
-    return curated
+    cleaning = _Cleaning(raw, case)
+    cleaning.exclude()
+    cleaning.quarantine_id_clashes()
+    cleaning.settle_conflicts()
+    cleaning.drop_copies()
+    return cleaning.curated(cleaning.settle_near())
 
 
-def check(curated: Curated, policy: Curation, quarantine_path: str) -> Curated:
-    """The same rows if enough are left; raises DataError with the counts by code otherwise."""
-    share = len(curated.quarantined) / max(curated.records_in, 1)
+def rejections(raw: RawExamples, fates: pd.DataFrame, fate: Fate) -> Iterator[Rejection]:
+    """The rows with this fate and why, in the order of the file; their text is read back for this only."""
+    chosen = (fates["fate"] == fate).to_numpy(dtype=np.bool_)
+    why = fates.loc[chosen, ["code", "field", "remedy"]].itertuples(index=False, name=None)
+    columns = ["file", "line", "offset", "length", "id", *TEXT_COLUMNS]
+    rows = (row for batch in batches(raw.path, columns, chosen) for row in batch.to_pylist())
+    for (code, field, remedy), row in zip(why, rows, strict=True):
+        text = {"messages": json.loads(row.pop("messages"))}
+        text |= {name: value for name in TEXT_COLUMNS[1:] if (value := row.pop(name))}
+        yield Rejection(**row, code=code, field=field, remedy=remedy, raw=json.dumps(text, ensure_ascii=False))
+
+
+def require_enough(counts: Counts, report: CurationReport, policy: Curation, quarantine_path: str) -> None:
+    """Raise DataError where private data blocks the run, too much is in quarantine, or nothing is left."""
+    blocked = {kind: actions["block"] for kind, actions in report.private.items() if actions.get("block")}
+    if blocked:
+        problem = ", ".join(f"{_hold(rows)} {PRIVATE.get(kind, kind)}" for kind, rows in blocked.items())
+        fields = " and ".join(f"curation.privacy.rules.{kind}" for kind in blocked)
+        raise DataError("Curation", problem, f"Set {fields} to mask, quarantine or allow; see {quarantine_path}.")
+    share = counts.quarantined / max(counts.records_in, 1)
     if share > policy.max_quarantined:
-        codes = Counter(rejection.code for rejection in curated.quarantined).most_common()
         problem = (
-            f"{len(curated.quarantined)} of {curated.records_in} records ({share:.1%}) are in quarantine, "
+            f"{counts.quarantined} of {counts.records_in} records ({share:.1%}) are in quarantine, "
             f"curation.max_quarantined allows {policy.max_quarantined:.1%}: "
-            + ", ".join(f"{code} {count}" for code, count in codes)
+            + ", ".join(f"{code} {rows}" for code, rows in counts.quarantine_codes.items())
         )
         raise DataError("Curation", problem, f"{quarantine_path} says for each its file, its line and what to do.")
-    if curated.rows.empty:
-        raise DataError("Curation", "no usable record is left", "Check source.files: they are empty or header only.")
-    return curated
+    if not counts.curated:
+        remedy = "Check source.files, which may be empty or header only, and curation.exclude."
+        raise DataError("Curation", f"no usable record is left ({counts.sentence})", remedy)
 
 
-def _without_id_clashes(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[Rejection]]:
-    contents = rows[["id", "messages", "output"]].drop_duplicates()
-    clashing = rows["id"].isin(contents.loc[contents["id"].duplicated(), "id"])
-    remedy = "Other records with this id say something else: give each its own, or leave mapping.id out."
-    return rows[~clashing], _rejections(rows[clashing], Code.ID_CLASH, "id", [remedy] * int(clashing.sum()))
+def _hold(rows: int) -> str:
+    return "1 row holds" if rows == 1 else f"{rows} rows hold"
 
 
-def _without_conflicts(rows: pd.DataFrame, policy: Curation) -> tuple[pd.DataFrame, list[Rejection]]:
-    """Rows whose words have one answer, or the winning one; the losers leave."""
-    disputed = rows[rows.groupby(SAME_QUESTION)["output"].transform("nunique") > 1]
-    if disputed.empty:
-        return rows, []
-    question = disputed.groupby(SAME_QUESTION).ngroup()
-    loses = ~_wins(disputed, question, policy)
-    remedies = [
-        f"Record {rival} has the same words and another answer: decide which is right."
-        for rival in _rivals(disputed, question)[loses]
-    ]
-    losers = disputed[loses]
-    return rows.drop(index=losers.index), _rejections(losers, Code.LABEL_CONFLICT, "output", remedies)
+class _Cleaning:
+    """The rows of one trial on their way; each step sees those that are still in, by their position in the file."""
 
+    def __init__(self, raw: RawExamples, case: ResolvedUseCase) -> None:
+        self._raw, self._case, self._policy = raw, case, case.use_case.curation
+        self._keys = keys(raw.path)
+        if len(self._keys) != raw.rows:
+            raise AssertionError(f"{raw.rows} rows were read, {len(self._keys)} are in the file")
+        self._ids = texts(raw.path, "id").to_pandas()
+        self._fates = Fates(raw.rows)
+        self._conflicts: dict[str, int] = {}
+        self._near_dropped = 0
 
-def _wins(disputed: pd.DataFrame, question: pd.Series, policy: Curation) -> pd.Series:
-    """Whether a row's answer is the one that stays: the most frequent, or the newest; nobody wins a tie."""
-    if policy.on_conflict == "quarantine":
-        return pd.Series(False, index=disputed.index)
-    given = disputed["created_at"].groupby([question, disputed["output"]])
-    weight = given.transform("size" if policy.on_conflict == "majority" else "max")
-    best = weight == weight.groupby(question).transform("max")
-    return best & (disputed["output"].where(best).groupby(question).transform("nunique") == 1)
+    def exclude(self) -> None:
+        exclude(self._raw.path, self._case, self._fates)
 
+    def quarantine_id_clashes(self) -> None:
+        rows = self._rows()
+        contents = rows.groupby("id")["content"]
+        clashing = rows.index[contents.transform("min") != contents.transform("max")].to_numpy()
+        self._fates.quarantine(clashing, Code.ID_CLASH, "id", [CLASH] * len(clashing))
 
-def _rivals(disputed: pd.DataFrame, question: pd.Series) -> pd.Series:
-    """For each row the id of one with the same words and another answer."""
-    ids = disputed["id"]
-    differs = disputed["output"] != disputed["output"].groupby(question).transform("first")
-    first, other = ids.groupby(question), ids.where(differs).groupby(question)
-    return first.transform("first").where(differs, other.transform("first"))
+    def settle_conflicts(self) -> None:
+        disputed, losers = conflicts.same_words(self._rows(), self._policy.on_conflict)
+        self._turn_away(losers, RIVAL)
+        self._conflicts["same words"] = len(disputed)
 
+    def drop_copies(self) -> None:
+        self._fates.drop(*duplicates.same_words(self._rows()))
 
-def _without_copies(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    undated = rows["created_at"] == ""
-    ordered = rows.assign(undated=undated).sort_values(["undated", "created_at", "file", "line"])[rows.columns]
-    kept_id = ordered.groupby(SAME_EXAMPLE)["id"].transform("first")
-    duplicates = ordered.assign(kept_id=kept_id)[ordered.duplicated(SAME_EXAMPLE)].sort_index()
-    return rows.drop(index=duplicates.index).reset_index(drop=True), duplicates.reset_index(drop=True)
+    def settle_near(self) -> pd.DataFrame:
+        """Alike pairs of the rows that stay. Two answers to nearly one text may both be right, but for labels."""
+        alike = Alike(self._raw.path, self._fates.curated, self._keys, self._case.use_case.leakage)
+        found = alike.pairs(self._fates.positions)
+        found["rival"] &= self._case.use_case.kind is TaskKind.CLASSIFICATION
+        close = found[found["copy"] | found["rival"]]
+        rows = self._rows().assign(weight=self._fates.weights[self._fates.positions])
+        disputed, losers = conflicts.near_words(close, rows, self._policy.on_conflict)
+        self._conflicts["near"] = len(disputed)
+        if self._policy.near_duplicates == "drop":
+            self._turn_away(losers, NEAR_RIVAL)
+            self._drop_near(alike, self._staying(found))
+        return self._staying(found)
 
+    def curated(self, pairs: pd.DataFrame) -> Curated:
+        """The record of it all. Raises AssertionError where a row is lost or invented."""
+        counts, staying = self._fates.counts(), self._fates.positions
+        if counts.total() != self._raw.rows:
+            raise AssertionError(f"{self._raw.rows} rows came in, {counts.total()} are accounted for")
+        near = pairs[["left", "right", "kind", "score"]].reset_index(drop=True)
+        near[["left", "right"]] = np.searchsorted(staying, near[["left", "right"]])
+        return Curated(self._fates.frame(self._ids), near, self._report(pairs, counts["duplicate"]))
 
-def _rejections(rows: pd.DataFrame, code: Code, field: str, remedies: Sequence[str]) -> list[Rejection]:
-    return [
-        Rejection(
-            file=row.file,
-            line=row.line,
-            offset=row.offset,
-            id=row.id,
-            field=field,
-            code=code.value,
-            remedy=remedy,
-            raw=json.dumps({"messages": json.loads(row.messages), "output": row.output}, ensure_ascii=False),
-        )
-        for row, remedy in zip(rows.itertuples(), remedies, strict=True)
-    ]
+    def _rows(self) -> pd.DataFrame:
+        return self._keys[self._fates.curated]
+
+    def _staying(self, pairs: pd.DataFrame) -> pd.DataFrame:
+        staying = self._fates.curated
+        return pairs[staying[pairs["left"]] & staying[pairs["right"]]]
+
+    def _turn_away(self, losers: pd.DataFrame, remedy: str) -> None:
+        remedies = [remedy.format(rival) for rival in self._ids.iloc[losers["rival"]]]
+        self._fates.quarantine(losers.index.to_numpy(), Code.LABEL_CONFLICT, "output", remedies)
+
+    def _drop_near(self, alike: Alike, pairs: pd.DataFrame) -> None:
+        dropped = duplicates.near_words(alike, np.unique(pairs[["left", "right"]]), self._keys["rank"])
+        self._fates.drop(np.array([*dropped], np.int64), np.array([*dropped.values()], np.int64))
+        self._fates.follow()
+        self._near_dropped = len(dropped)
+
+    def _report(self, pairs: pd.DataFrame, dropped: int) -> CurationReport:
+        found = describe(self._raw.path, self._fates.curated, self._case)
+        copies = pairs[pairs["copy"]]
+        rivals = len(np.unique(pairs.loc[pairs["rival"], ["left", "right"]]))
+        update = {
+            "duplicates": {"same words": dropped - self._near_dropped, "near": self._near_dropped},
+            "near_rows": len(np.unique(copies[["left", "right"]])),
+            "conflicts": self._conflicts,
+            "private": self._raw.private,
+            "warnings": [*found.warnings, *([NEAR_CONFLICTS.format(rivals)] if rivals else [])],
+        }
+        return found.model_copy(update=update)

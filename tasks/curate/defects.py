@@ -20,11 +20,24 @@ class Code(StrEnum):
     MISSING_FIELD = "missing_field"  # a required column is absent, null or empty
     TYPE = "type"  # a value is not of the column's declared type
     TIMESTAMP = "timestamp"  # not ISO 8601 with an offset
+    FUTURE = "future"  # created later than now
     MESSAGES = "messages"  # not a chat that ends with the expected answer
+    CONTENT = "content"  # images, audio, files: only text is trained and compared
+    WEIGHT = "weight"  # a message's weight that a provider refuses, or that leaves the answer untrained
+    TOOLS = "tools"  # definitions of tools that a provider refuses
+    TOOL_CALL = "tool_call"  # a call that is malformed, not defined, or not answered
+    DEPRECATED = "deprecated"  # functions and function_call
+    PAIR = "pair"  # two answers to choose between that are the same
+    TOO_MANY_TOKENS = "too_many_tokens"  # more than the base model trains on; a provider would cut it off
+    EXPORT = "export"  # not the record that the log or the trace store exports
+    NO_ANSWER = "no_answer"  # a log whose answer was refused, cut off, or marked as wrong
+    SECRET = "secret"  # noqa: S105 - a key, a token or a password stands in the row
+    PERSONAL_DATA = "personal_data"
     UNKNOWN_LABEL = "unknown_label"  # an output outside the contract's labels
     SCHEMA = "schema"  # an output that breaks the contract's output_schema
     ID_CLASH = "id_clash"  # one id, several contents
     LABEL_CONFLICT = "label_conflict"  # same words, several outputs
+    EXCLUDED = "excluded"  # left out by a rule of the use case
 
 
 class Defect(Exception):  # noqa: N818 - a finding about a record, not a failure of the program

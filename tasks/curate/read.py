@@ -1,88 +1,114 @@
 """Source files to examples: every record ends as a row or as a rejection that says where and why."""
 
-import hashlib
 import json
 from collections import Counter
-
-import pandas as pd
+from collections.abc import Callable
+from pathlib import Path
 
 from data_contracts.data_policy import SourceFile
-from data_contracts.records import EXAMPLE_COLUMNS, RawExamples, Rejection
+from data_contracts.records import RawExamples, Rejection, SourceFacts
 from data_contracts.use_case import ResolvedUseCase
 from tasks.curate.defects import Defect
-from tasks.curate.examples import Examples
-from tasks.curate.formats import records
-from tasks.curate.lines import Record
-from tasks.errors import ConfigurationError
+from tasks.curate.privacy import Screen
+from tasks.curate.quarantine import Quarantine
+from tasks.curate.reading.example_file import ExampleFile
+from tasks.curate.reading.examples import Examples
+from tasks.curate.reading.formats import SourceReading, Terms
+from tasks.curate.reading.lines import Record
+from tasks.curate.reading.tokens import training_limit
+from tasks.errors import ConfigurationError, DataError
 from tasks.storage import Storage
 
+MAX_REJECTED = 1_000_000
 
-def read(case: ResolvedUseCase) -> RawExamples:
-    """All records of the use case's files, typed by its contract.
 
+def read(
+    case: ResolvedUseCase,
+    target: Path,
+    quarantine: Quarantine,
+    progress: Callable[[int], None] = lambda records: None,
+) -> RawExamples:
+    """All records of the use case's files, typed by its contract: rows to `target` (Parquet), the rest to quarantine.
+
+    Memory is bounded by the longest record, not by the files. `progress` gets the number of records so far.
     Raises ConfigurationError or DataError where a file as a whole cannot be read; single bad records are rejections.
     """
     storage = Storage(case.use_case.source.endpoint_url)
-    reader = _Reader(case)
-    for source, path in _files(case, storage):
-        reader.read_file(source, path, storage.read(path))
-    return RawExamples(_frame(reader.rows), reader.rejected, reader.records_in, reader.sources)
+    files = _files(case, storage)
+    reader = _Reader(case, quarantine)
+    with ExampleFile(target, lambda: progress(reader.records)) as rows:
+        for source, path in files:
+            with storage.open(path) as opened:
+                file = _printable(path)
+                terms = Terms(case.contract.columns, case.use_case.source.max_record_bytes, target.parent)
+                reader.read_file(file, SourceReading(file, opened, source, terms), source.partition or "", rows)
+    progress(reader.records)
+    return RawExamples(target, rows.rows, reader.rejected, reader.sources, reader.facts, reader.screen.finds)
 
 
 class _Reader:
-    """Collects rows and rejections over all files."""
+    """Sends each record where it belongs, and counts over all files."""
 
-    def __init__(self, case: ResolvedUseCase) -> None:
-        self.rows: list[dict[str, str | int]] = []
-        self.rejected: list[Rejection] = []
+    def __init__(self, case: ResolvedUseCase, quarantine: Quarantine) -> None:
+        self.records = self.rejected = 0
         self.sources: dict[str, str] = {}
-        self.records_in = 0
-        self._contract, self._limit = case.contract, case.use_case.source.max_record_bytes
-        self._examples = Examples(case.contract, case.use_case.kind)
+        self.facts: dict[str, SourceFacts] = {}
+        self.screen = Screen(case.use_case.curation.privacy)
+        self._quarantine, self._id = quarantine, case.contract.mapping.id or ""
+        limit = training_limit(case.use_case)
+        self._examples = Examples(case.contract, case.use_case.kind, self.screen, limit)
 
-    def read_file(self, source: SourceFile, path: str, content: bytes) -> None:
+    def read_file(self, file: str, reading: SourceReading, partition: str, rows: ExampleFile) -> None:
         """Add the records of one file."""
-        file = _printable(path)
-        self.sources[file] = hashlib.sha256(content).hexdigest()
-        for record in records(file, content, source, self._contract.columns, self._limit):
-            self.records_in += 1
+        spans = 0
+        for record in reading.records():
+            self.records += 1
+            spans += record.length
             try:
                 if isinstance(record.fields, Defect):
                     raise record.fields
-                example = self._examples.make(record.fields, source.partition or "")
-                self.rows.append({**example, "file": file, "line": record.line, "offset": record.offset})
+                example = self._examples.make(record.fields, partition)
+                place = {"file": file, "line": record.line, "offset": record.offset, "length": record.length}
+                rows.add({**example, **place})
             except Defect as defect:
-                self.rejected.append(self._rejection(file, record, defect))
+                self._reject(file, record, defect)
+        self.sources[file], self.facts[file] = reading.sha256, reading.facts
+        if reading.facts.bytes not in (-1, reading.facts.head + spans):
+            raise AssertionError(f"{file} has {reading.facts.bytes} bytes, its records cover {spans}")
 
-    def _rejection(self, file: str, record: Record, defect: Defect) -> Rejection:
+    def _reject(self, file: str, record: Record, defect: Defect) -> None:
         fields = record.fields if isinstance(record.fields, dict) else {}
-        found_id = fields.get(self._contract.mapping.id or "")
-        return Rejection(
+        content = json.dumps(fields, default=str).encode() if record.content is None else record.content
+        found_id = fields.get(self._id)
+        rejection = Rejection(
             file=file,
             line=record.line,
             offset=record.offset,
+            length=record.length,
             id="" if found_id is None else _printable(str(found_id))[:200],
             field=_printable(defect.field),
             code=defect.code.value,
             remedy=defect.remedy,
-            raw=_printable(json.dumps(fields, default=str)) if record.raw is None else record.raw,
+            raw=content.decode(errors="backslashreplace"),
         )
+        self._quarantine.add(rejection)
+        self.rejected += 1
+        if self.rejected > MAX_REJECTED:
+            problem = f"has more than {MAX_REJECTED:,} records that cannot be used; the last one: {defect.code}"
+            raise DataError(file, problem, defect.remedy)
 
 
 def _files(case: ResolvedUseCase, storage: Storage) -> list[tuple[SourceFile, str]]:
     entries = case.use_case.source.files
     found = [(entry, path) for entry in entries for path in storage.expand(case.resolve(entry.path))]
-    twice = [path for path, times in Counter(path for _, path in found).items() if times > 1]
+    twice = [path for path, times in Counter(_printable(path) for _, path in found).items() if times > 1]
     if twice:
         raise ConfigurationError("source.files", f"{twice[0]} is named twice", "Let each file match one entry only.")
     return found
 
 
-def _frame(rows: list[dict[str, str | int]]) -> pd.DataFrame:
-    types = {name: "int64" if name in ("line", "offset") else "str" for name in EXAMPLE_COLUMNS}
-    return pd.DataFrame(rows, columns=list(EXAMPLE_COLUMNS)).astype(types)
-
-
 def _printable(text: str) -> str:
-    """Text that can be written as UTF-8: half surrogates are spelt out."""
-    return text.encode(errors="backslashreplace").decode()
+    """Text for one line of a report: line breaks, escape codes, half surrogates and turns of direction spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)

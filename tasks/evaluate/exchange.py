@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 
 from data_contracts.contest import Outcome
+from tasks.prompting.tool_calls import as_text
 from tasks.providers.base_url import is_loopback
 from tasks.providers.failure import Failure
 from tasks.providers.protocol import AnswerEndpoint
@@ -93,12 +94,17 @@ def _completion(document: dict[str, Any]) -> Reply:
     message, finish_reason = choice["message"], str(choice.get("finish_reason") or "stop")
     refusal = message.get("refusal")
     return Reply(
-        output=str(refusal or message.get("content") or ""),
+        output=str(refusal or _answer(message)),
         outcome="refused" if refusal else UNFINISHED.get(finish_reason, "answered"),
         finish_reason=finish_reason,
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
     )
+
+
+def _answer(message: dict[str, Any]) -> str:
+    calls = message.get("tool_calls")
+    return as_text(calls) if calls else message.get("content") or ""
 
 
 async def _start_clock(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

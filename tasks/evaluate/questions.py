@@ -52,8 +52,9 @@ def costs(answers: pd.DataFrame) -> dict[str, float]:
 def _of_candidate(panel: Panel, candidate: Candidate) -> list[Question]:
     examples = panel.few_shots(candidate).choose(list(panel.rows["input"]), candidate.prompt.few_shot)
     questions = []
-    for case, messages, shots in zip(panel.rows["id"], panel.rows["messages"], examples, strict=True):
-        body = orjson.dumps(panel.renderer.request(candidate, json.loads(messages), shots))
+    rows = panel.rows[["id", "messages", "tools"]].itertuples(index=False, name=None)
+    for (case, messages, tools), shots in zip(rows, examples, strict=True):
+        body = orjson.dumps(panel.renderer.request(candidate, json.loads(messages), shots, tools))
         request = request_hash(panel.identity, body)
         questions.append(Question(candidate.name, candidate.model, case, body, request))
     return questions

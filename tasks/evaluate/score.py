@@ -11,17 +11,20 @@ import pandas as pd
 from data_contracts.contract import Contract
 from data_contracts.text import canonical_json, normalised_words
 from data_contracts.use_case import TaskKind
+from tasks.prompting.tool_calls import is_calls
 
 
 def score(answers: pd.DataFrame, kind: TaskKind, contract: Contract) -> pd.DataFrame:
     """ANSWER_COLUMNS with `score` filled in; any outcome but `answered` is 0, whoever the candidate is.
 
     Classification: 1 for the expected label. Extraction: F1 over the fields that the contract's schema names.
-    Free text: F1 over words.
+    Free text: F1 over words. Where one of the two is tool calls: F1 over calls.
     """
     named = (contract.output_schema or {}).get("properties")
 
     def of(parsed: str, expected: str) -> float:
+        if is_calls(expected) or is_calls(parsed):
+            return field_f1(parsed, expected)
         if kind is TaskKind.EXTRACTION:
             return field_f1(parsed, expected, None if named is None else frozenset(named))
         return text_f1(parsed, expected) if kind is TaskKind.FREE_TEXT else float(parsed == expected)
@@ -32,8 +35,8 @@ def score(answers: pd.DataFrame, kind: TaskKind, contract: Contract) -> pd.DataF
 
 
 def is_exact(parsed: str, expected: str, kind: TaskKind) -> bool:
-    """Whether an answer is the expected one: the label; every field; or every word, in order."""
-    if kind is TaskKind.EXTRACTION:
+    """Whether an answer is the expected one: the label; every field or tool call; or every word, in order."""
+    if kind is TaskKind.EXTRACTION or is_calls(expected) or is_calls(parsed):
         return _fields(parsed) == _fields(expected)
     if kind is TaskKind.FREE_TEXT:
         return normalised_words(parsed) == normalised_words(expected)

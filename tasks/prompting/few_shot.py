@@ -25,7 +25,7 @@ class Shot:
     """One example of a prompt: the messages of a train row and its expected answer."""
 
     id: str
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
     output: str
 
 
@@ -108,6 +108,29 @@ class FewShots:
         rows["round"] = rows.sort_values("central", ascending=False, kind="stable").groupby("answer").cumcount()
         order = rows.sort_values(["round", "frequent", "typical"], ascending=[True, False, False], kind="stable")
         return [int(position) for position in order.index]
+
+
+class OtherFolds(FewShots):
+    """Chooses examples for a row from the rows of all other folds; what has the same words is in the same fold."""
+
+    def __init__(self, rows: pd.DataFrame, folds: npt.NDArray[np.int64]) -> None:
+        """`rows` as train elsewhere, `folds` the fold of each. A text that is not among them gets any of them."""
+        super().__init__(rows)
+        self._folds = dict(zip(rows["input"].map(words_hash), folds.tolist(), strict=True))
+        self._others = {fold: FewShots(rows[folds != fold]) for fold in set(self._folds.values())}
+
+    def choose(self, inputs: Sequence[str], rule: FewShot) -> list[list[Shot]]:
+        """At most `rule.count` examples for each input, as FewShots chooses them."""
+        chosen: list[list[Shot]] = [[] for _ in inputs]
+        by_fold = defaultdict(list)
+        for position, text in enumerate(inputs):
+            by_fold[self._folds.get(words_hash(text))].append(position)
+        for fold, positions in by_fold.items():
+            texts = [inputs[position] for position in positions]
+            found = super().choose(texts, rule) if fold is None else self._others[fold].choose(texts, rule)
+            for position, shots in zip(positions, found, strict=True):
+                chosen[position] = shots
+        return chosen
 
 
 def _closeness_to_centre(vectors: Any, groups: npt.NDArray[np.intp]) -> Scores:  # noqa: ANN401 - scipy is untyped

@@ -13,13 +13,13 @@ from data_contracts.text import canonical_json
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.prompting.few_shot import Shot
+from tasks.prompting.tool_calls import Message, as_message, is_calls, numbered, placeholders, readable
 
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
 MAX_PROMPT_TOKENS = 2_000
 MAX_EXAMPLES = 5
-Message = dict[str, str]
 INSTRUCTIONS = ("system", "developer")
 QUOTES = " \t\r\n\"'`“”‘’«»"
 FENCED = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL | re.IGNORECASE)
@@ -34,12 +34,14 @@ class Renderer:
         self.contract = contract
         self.labels = sorted(contract.labels or set(labels))
 
-    def request(self, candidate: Candidate, messages: Sequence[Message], examples: Sequence[Shot]) -> dict[str, Any]:
-        """The JSON body of POST /chat/completions."""
+    def request(
+        self, candidate: Candidate, messages: Sequence[Message], examples: Sequence[Shot], tools: str = ""
+    ) -> dict[str, Any]:
+        """The JSON body of POST /chat/completions. `tools` is what the row says of them: JSON, or ""."""
         prompt, decoding = candidate.prompt, candidate.prompt.decoding
         body: dict[str, Any] = {
             "model": candidate.model,
-            "messages": self._messages(prompt, messages, examples),
+            "messages": [_unweighted(message) for message in self._messages(prompt, messages, examples)],
             "temperature": decoding.temperature,
             "max_tokens": decoding.max_tokens,
         }
@@ -47,21 +49,26 @@ class Renderer:
             body["seed"] = decoding.seed
         if prompt.structured:
             body["response_format"] = self._response_format(prompt)
-        return body
+        return {**body, **_settings(tools)}
 
-    def training_record(self, prompt: Prompt, messages: Sequence[Message], output: str) -> dict[str, Any]:
-        """One line of a training file: the messages that `request` sends with this prompt, then the answer."""
+    def training_record(
+        self, prompt: Prompt, messages: Sequence[Message], output: str, tools: str = ""
+    ) -> dict[str, Any]:
+        """One line of a training file: what `request` sends with this prompt, the row's weights, then the answer."""
         if prompt.few_shot.count:
             problem = "a tuned model's own prompt has few-shot examples"
             raise ConfigurationError(f"prompt {prompt.name}", problem, "Set few_shot.count to 0 there.")
-        answer = {"role": "assistant", "content": self._answer(prompt, output)}
-        return {"messages": [*self._messages(prompt, messages, ()), answer]}
+        answer = as_message(self._answer(prompt, output))
+        return {"messages": numbered([*self._messages(prompt, messages, ()), answer]), **_settings(tools)}
 
     def parse(self, text: str, prompt: Prompt) -> str | None:
         """Label, canonical JSON or text; None where the answer has not the form that the prompt asked for.
 
-        A label may differ in case, space and quotes. JSON is the whole answer, or the one fenced block that is.
+        A label may differ in case, space and quotes. JSON is the whole answer, or the one fenced block that is. Tool
+        calls are compared as their canonical JSON; they are never a label.
         """
+        if is_calls(text) and self.kind is not TaskKind.CLASSIFICATION:
+            return readable(text)
         if self.kind is TaskKind.FREE_TEXT:
             return text.strip() or None
         if self.kind is TaskKind.EXTRACTION:
@@ -73,10 +80,11 @@ class Renderer:
     def _messages(self, prompt: Prompt, messages: Sequence[Message], examples: Sequence[Shot]) -> list[Message]:
         own = [message["content"] for message in messages if message["role"] in INSTRUCTIONS]
         system = "\n\n".join(part for part in [self._instructions(prompt), *own] if part)
-        rendered = [{"role": "system", "content": system}] if system else []
+        rendered: list[Message] = [{"role": "system", "content": system}] if system else []
         for shot in examples:
-            rendered += [*_turns(shot.messages), {"role": "assistant", "content": self._answer(prompt, shot.output)}]
-        return rendered + _turns(messages)
+            answer = as_message(self._answer(prompt, shot.output))
+            rendered += [*_turns(shot.messages), answer, *placeholders(answer)]
+        return numbered(rendered + _turns(messages))
 
     def _instructions(self, prompt: Prompt) -> str:
         layers = {
@@ -155,6 +163,16 @@ def warnings(prompt: Prompt, tokens: float) -> list[str]:
 def estimated_tokens(messages: Sequence[Mapping[str, str]]) -> int:
     """An estimate of the tokens of messages: UTF-8 bytes / 4, rounded up. Nothing is tokenised."""
     return -(-sum(len(message["content"].encode()) for message in messages) // 4)
+
+
+def _settings(tools: str) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(tools) if tools else {}
+    return settings
+
+
+def _unweighted(message: Message) -> Message:
+    """A weight says what is trained on; a request has none."""
+    return {key: value for key, value in message.items() if key != "weight"}
 
 
 def _turns(messages: Sequence[Message]) -> list[Message]:

@@ -6,12 +6,16 @@ from typing import Any
 
 from openai import DefaultHttpxClient, OpenAI
 
+from tasks.prompting.tool_calls import as_text
 from tasks.providers.base_url import is_loopback
 from tasks.providers.protocol import AnswerEndpoint
 
 
 def complete(endpoint: AnswerEndpoint, bodies: Sequence[dict[str, Any]]) -> list[str]:
-    """The answer text of each request body, in order. The SDK's own retries apply: no state is bought here."""
+    """The answer to each request body, in order: its text, or its tool calls as a text.
+
+    The SDK's own retries apply: no state is bought here.
+    """
     base_url = endpoint.url.removesuffix("/chat/completions")
     key = endpoint.headers.get("Authorization", "").removeprefix("Bearer ") or "none"
     with OpenAI(
@@ -23,8 +27,9 @@ def complete(endpoint: AnswerEndpoint, bodies: Sequence[dict[str, Any]]) -> list
     ) as client:
 
         def answer(body: dict[str, Any]) -> str:
-            reply = client.chat.completions.create(**body)
-            return reply.choices[0].message.content or ""
+            message = client.chat.completions.create(**body).choices[0].message
+            calls = [call.model_dump() for call in message.tool_calls or ()]
+            return as_text(calls) if calls else message.content or ""
 
         with ThreadPoolExecutor(max(1, min(len(bodies), endpoint.max_concurrency))) as pool:
             return list(pool.map(answer, bodies))

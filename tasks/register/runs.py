@@ -11,7 +11,8 @@ from data_contracts.trial import TrialRecord
 from tasks.register import figures
 from tasks.register.store import Store
 
-DOCUMENTS = ("comparison", "verdict", "leakage", "counts", "estimate", "prompt_search")
+DOCUMENTS = ("comparison", "verdict", "leakage", "counts", "curation", "sealed", "estimate", "prompt_search")
+PAGES = ("report.html", "data.html")
 ANSWERS = ["case", "outcome", "score", "latency_ms", "prompt_tokens", "completion_tokens", "cost"]  # no row text
 POINTS_A_CALL = 1000  # MLflow's limit
 
@@ -63,7 +64,7 @@ def log_trial(store: Store, trial: TrialRecord, run_id: str) -> None:
         "mlflow.note.content": trial.verdict.markdown,
     }
     store.log(run_id, metrics | {"spent_usd": trial.spent}, params, tags)
-    for name in (*(f"{document}.json" for document in DOCUMENTS), "report.html"):
+    for name in (*(f"{document}.json" for document in DOCUMENTS), *PAGES):
         store.client.log_artifact(run_id, str(Path(trial.folder) / name))
     for name, figure in figures.of_trial(trial).items():
         store.client.log_figure(run_id, figure, f"figures/{name}.png")

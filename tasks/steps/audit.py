@@ -1,9 +1,20 @@
-"""A run checked again from its files: every hash, both sums, no evaluation row's words in train."""
+"""A run checked again from its files: every hash, every byte of the source, both sums, no evaluation words in train."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 
 from data_contracts.records import PARTITIONS, Counts
 from tasks.run_folder import TamperedFileError
+from tasks.steps.curation import DUPLICATES, EXCLUDED, QUARANTINE
 from tasks.steps.data import digest
-from tasks.workspace import Workspace
+from tasks.workspace import CURATED, Workspace
+
+FATES = {"curated": CURATED, "duplicates": DUPLICATES, "quarantined": QUARANTINE, "excluded": EXCLUDED}
+SPAN = ["file", "offset", "length"]
 
 
 def problems(space: Workspace) -> list[str]:
@@ -19,37 +30,51 @@ def problems(space: Workspace) -> list[str]:
 
 
 def _sums(space: Workspace, counts: Counts) -> list[str]:
-    stored = {
-        "curated": len(space.folder.read_frame("curated.parquet")),
-        "duplicates": len(space.folder.read_frame("duplicates.parquet")),
-        "quarantined": _lines(space, "quarantine.jsonl"),
-        "excluded": _lines(space, "excluded.jsonl"),
-    }
+    spans = {fate: _spans(space, name) for fate, name in FATES.items()}
     found = [
-        f"counts.json says {getattr(counts, name)} {name}, the file holds {rows}."
-        for name, rows in stored.items()
-        if getattr(counts, name) != rows
+        f"counts.json says {getattr(counts, fate)} {fate}, the file holds {len(rows)}."
+        for fate, rows in spans.items()
+        if getattr(counts, fate) != len(rows)
     ]
-    if counts.records_in != sum(stored.values()):
-        found.append(f"{counts.records_in} records were read, {sum(stored.values())} are accounted for.")
-    return found
+    accounted = sum(map(len, spans.values()))
+    if counts.records_in != accounted:
+        found.append(f"{counts.records_in} records were read, {accounted} are accounted for.")
+    return [*found, *_gaps(pd.concat(spans.values()), counts)]
+
+
+def _spans(space: Workspace, name: str) -> pd.DataFrame:
+    """Where each record of a file of the run stands in its source."""
+    path = space.folder.checked(name)
+    if name.endswith(".parquet"):
+        spans: pd.DataFrame = pq.read_table(path, columns=SPAN).to_pandas()
+        return spans
+    with path.open("rb") as stream:
+        records = [json.loads(line) for line in stream]
+    return pd.DataFrame.from_records([[record.get(name) for name in SPAN] for record in records], columns=SPAN)
+
+
+def _gaps(spans: pd.DataFrame, counts: Counts) -> Iterator[str]:
+    """Text files whose bytes are not all in exactly one record; Parquet has no spans."""
+    for file, records in spans.groupby("file"):
+        facts = counts.source_facts.get(str(file))
+        if facts is not None and facts.bytes >= 0:
+            ordered = records.sort_values("offset")
+            ends = (ordered["offset"] + ordered["length"]).to_numpy()
+            starts = np.append(ordered["offset"].to_numpy(), facts.bytes)
+            if not np.array_equal(starts, np.insert(ends, 0, facts.head)):
+                yield f"The records of {file} do not cover each of its {facts.bytes} bytes exactly once."
 
 
 def _partitions(space: Workspace, counts: Counts) -> list[str]:
     parts = space.partitions
-    rows = {name: getattr(parts, name) for name in PARTITIONS}
     found = [
         f"The {name} partition does not have the hash that counts.json records."
-        for name, part in rows.items()
-        if digest(part) != getattr(counts, name).sha256
+        for name in PARTITIONS
+        if digest(space, name) != getattr(counts, name).sha256
     ]
-    placed = sum(len(part) for part in rows.values()) + len(parts.withheld)
+    placed = sum(len(getattr(parts, name)) for name in (*PARTITIONS, "withheld"))
     if placed != counts.curated:
         found.append(f"{counts.curated} rows are curated, {placed} have a place.")
-    trained = set(rows["train"]["words"])
-    told = {name: int(rows[name]["words"].isin(trained).sum()) for name in ("validation", "test")}
+    trained = set(parts.train["words"])
+    told = {name: int(getattr(parts, name)["words"].isin(trained).sum()) for name in ("validation", "test")}
     return found + [f"{count} {name} rows have the words of a train row." for name, count in told.items() if count]
-
-
-def _lines(space: Workspace, name: str) -> int:
-    return space.folder.read_bytes(name).count(b"\n")

@@ -9,6 +9,7 @@ from data_contracts.records import Counts, LeakageReport
 from data_contracts.trial import TrialRecord, TrialRef
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
+from tasks.steps import curation, data
 from tasks.workspace import CHAMPION_EXAMPLES, EXAMPLES, Workspace
 
 
@@ -66,14 +67,16 @@ def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: R
 
 def _record(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
     folder = space.folder
-    test = space.partitions.test
+    test = space.rows("test", ["id", "input"])
     return TrialRecord(
         run=trial.run,
         started=trial.started,
         case=space.case,
         labels=space.labels,
         counts=folder.read_json("counts.json", Counts),
+        curation=curation.report(space),
         leakage=folder.read_json("leakage.json", LeakageReport),
+        sealed=data.sealed(space),
         search=folder.read_json("prompt_search.json", PromptSearch),
         estimate=folder.read_json("estimate.json", Estimate),
         tuned=folder.read_json("tuned.json", FineTuned) if folder.has("tuned.json") else None,

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pandas as pd
 
@@ -12,10 +13,12 @@ from data_contracts.money import FineTuned
 from data_contracts.records import Counts
 from tasks.decide.economics import payback
 from tasks.decide.verdict import Standing, decide
+from tasks.evaluate.answer import Question
 from tasks.evaluate.compare import ComparisonPolicy, compare
 from tasks.evaluate.questions import Panel, build, costs, tabulate
 from tasks.evaluate.score import score
 from tasks.evaluate.search import rank
+from tasks.prompting.few_shot import FewShots, OtherFolds
 from tasks.providers.protocol import Provider
 from tasks.workspace import Edge, Workspace
 
@@ -44,20 +47,37 @@ def _examples(space: Workspace, prompt: Prompt) -> str:
 
 
 def search_panel(space: Workspace, provider: Provider) -> Panel:
-    """The variants on validation rows, at most `prompts.search_rows` of them: the same ones for each."""
-    rows = space.partitions.validation
-    rows = rows.sort_values("words").head(space.case.use_case.prompts.search_rows)  # by hash: no order of the source
+    """The variants on validation rows, at most `prompts.search_rows` of them: the same ones for each.
+
+    With `prompts.folds` on all train and validation rows, each shown examples of the other folds only.
+    """
+    prompts = space.case.use_case.prompts
+    if prompts.folds:
+        rows, examples = _in_folds(space, prompts.folds)
+        return replace(_panel(space, provider, variants(space), rows), few_shots=lambda candidate: examples)
+    rows = space.rows("validation").sort_values("words").head(prompts.search_rows)  # by hash: no order of the source
     return _panel(space, provider, variants(space), rows)
 
 
+def _in_folds(space: Workspace, count: int) -> tuple[pd.DataFrame, FewShots]:
+    """Train and validation rows, and examples for each of them from the other folds."""
+    from tasks.partition.folds import folds
+
+    rows = pd.concat([space.rows("train"), space.rows("validation")], ignore_index=True)
+    positions = pd.concat([space.partitions.train["position"], space.partitions.validation["position"]])
+    near = space.folder.read_frame("near.parquet")
+    return rows, OtherFolds(rows, folds(space.keys, near, count, space.case.use_case.split.seed)[positions])
+
+
 def search(space: Workspace, edge: Edge, progress: Progress) -> PromptSearch:
-    """The best prompt, by the deciding metric on validation. The test set stays closed."""
+    """The best prompt, by the deciding metric on validation rows, or in folds. The test set stays closed."""
     if not space.folder.has("prompt_search.json"):
         panel = search_panel(space, edge.provider)
-        answers = _ask(space, edge, panel, progress)
+        answers = _ask(space, edge, panel, build(panel), progress)
         space.folder.write_frame("validation_answers.parquet", answers)
-        ranked = rank(answers, panel.candidates, space.case.use_case.metric, space.case.use_case.kind)
-        space.folder.write_json("prompt_search.json", ranked)
+        case = space.case.use_case
+        ranked = rank(answers, panel.candidates, case.metric, case.kind)
+        space.folder.write_json("prompt_search.json", ranked.model_copy(update={"folds": case.prompts.folds}))
     return space.folder.read_json("prompt_search.json", PromptSearch)
 
 
@@ -88,12 +108,22 @@ def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress:
     """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer."""
     if not space.folder.has("candidates.json"):
         field = candidates(space, champion if champion and _answers(champion, edge.provider) else None)
-        names = [candidate.name for candidate in field]
-        edge.ledger.record_opening(space.case.use_case.name, _sealed(space), space.folder.run, names)
-        answers = _ask(space, edge, _panel(space, edge.provider, field, space.partitions.test), progress)
+        panel = _panel(space, edge.provider, field, space.rows("test"))
+        questions = build(panel)
+        if not _asked_before(space, edge, questions):
+            names = [candidate.name for candidate in field]
+            edge.ledger.record_opening(space.case.use_case.name, _sealed(space), space.folder.run, names)
+        answers = _ask(space, edge, panel, questions, progress)
         space.folder.write_frame("answers.parquet", answers)
         space.folder.write_json("candidates.json", {"candidates": [item.model_dump() for item in field]})
     return _field(space)
+
+
+def _asked_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -> bool:
+    """Whether every answer is stored since an earlier opening of this test set: reading them opens nothing."""
+    opened = {opening.test_sha256 for opening in edge.ledger.openings(space.case.use_case.name)}
+    requests = {question.request for question in questions}
+    return _sealed(space) in opened and len(edge.ledger.stored_answers(sorted(requests))) == len(requests)
 
 
 def _answers(champion: Candidate, provider: Provider) -> bool:
@@ -117,7 +147,7 @@ def judge(space: Workspace) -> tuple[Verdict, Comparison]:
             reference="champion" if field[0].name == "champion" else "best-prompt",
             test_sha256=_sealed(space),
             alpha=case.gates.alpha,
-            slices={row.id: json.loads(row.slices) for row in space.partitions.test.itertuples()},
+            slices={row.id: json.loads(row.slices) for row in space.rows("test", ("id", "slices")).itertuples()},
         )
         comparison = compare(space.folder.read_frame("answers.parquet"), field, policy)
         space.folder.write_json("comparison.json", comparison)
@@ -156,11 +186,11 @@ def _panel(space: Workspace, provider: Provider, field: Sequence[Candidate], row
     return Panel(field, rows, space.renderer, space.few_shots_of, identity)
 
 
-def _ask(space: Workspace, edge: Edge, panel: Panel, progress: Progress) -> pd.DataFrame:
+def _ask(space: Workspace, edge: Edge, panel: Panel, questions: Sequence[Question], progress: Progress) -> pd.DataFrame:
     """Scored answers; what they cost is on record."""
     from tasks.evaluate.answer import answer_all
 
-    answers = answer_all(build(panel), edge.provider.answer_endpoint(), edge.ledger, progress)
+    answers = answer_all(questions, edge.provider.answer_endpoint(), edge.ledger, progress)
     prices = {item.name: edge.provider.price(item.model, item.kind == "tune") for item in panel.candidates}
     frame = score(tabulate(panel, answers, prices), space.case.use_case.kind, space.case.contract)
     edge.ledger.record_spends(space.case.use_case.name, space.folder.run, "answers", costs(frame))

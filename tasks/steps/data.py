@@ -1,12 +1,11 @@
-"""From source files to partitions that do not leak, and the training files made of them."""
+"""From curated rows to partitions that do not leak, and the training files made of them."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -14,80 +13,68 @@ from data_contracts.money import TrainingFile
 from data_contracts.records import (
     PARTITIONS,
     Counts,
-    Curated,
     ExpectationResult,
     LeakageReport,
     LeakFreePartitions,
-    LeakPair,
     Partitions,
     PartitionShare,
-    Rejection,
+    SealedTestSet,
 )
 from data_contracts.use_case import TaskKind
 from tasks.errors import DataError
 from tasks.ledger import Ledger
-from tasks.workspace import Workspace
+from tasks.steps import data_page
+from tasks.steps.data_page import shown_where_it_stops
+from tasks.workspace import CURATED, Workspace
+
+if TYPE_CHECKING:  # numba and what it compiles are loaded where rows are compared
+    from tasks.partition.search import Context
 
 
-def curate(space: Workspace) -> Counts:
-    """Read the source, drop duplicates, quarantine what is wrong, count everything."""
-    if not space.folder.has("counts.json"):
-        from tasks.curate.clean import check, clean
-        from tasks.curate.read import read
-
-        policy = space.case.use_case.curation
-        curated = clean(read(space.case), policy)
-        space.folder.write_frame("duplicates.parquet", curated.duplicates)
-        space.folder.write_lines("quarantine.jsonl", map(asdict, curated.quarantined))
-        space.folder.write_lines("excluded.jsonl", map(asdict, curated.excluded))
-        space.folder.write_frame(
-            "curated.parquet", check(curated, policy, str(space.folder.file("quarantine.jsonl"))).rows
-        )
-        space.folder.write_json("counts.json", _count(curated))
-    return space.folder.read_json("counts.json", Counts)
-
-
+@shown_where_it_stops
 def validate(space: Workspace) -> list[ExpectationResult]:
     """Hold the contract against the curated rows. Raises ContractError where a critical expectation fails."""
+    from tasks.curate.validate import examine, require
+
+    contract = space.case.contract
     if not space.folder.has("contract.json"):
-        from tasks.curate.validate import validate as hold
-
-        validated = hold(_curated(space), space.case.contract)
-        results = [result.model_dump() for result in validated.results]
-        space.folder.write_json("contract.json", {"expectations": results})
+        found = examine(space.folder.checked(CURATED), contract)
+        space.folder.write_json("contract.json", {"expectations": [result.model_dump() for result in found]})
     plain = json.loads(space.folder.read_bytes("contract.json"))
-    return [ExpectationResult.model_validate(result) for result in plain["expectations"]]
+    results = [ExpectationResult.model_validate(result) for result in plain["expectations"]]
+    require(results, contract)
+    return results
 
 
+@shown_where_it_stops
 def partition(space: Workspace, ledger: Ledger) -> Partitions:
     """Give every row its partition: by group and near-duplicate cluster, the same one as in earlier trials."""
     if not space.folder.has("split.parquet"):
+        from tasks.partition.sealed import Past
         from tasks.partition.split import split
 
         case = space.case.use_case
-        rows = space.folder.read_frame("curated.parquet")
-        space.place("split.parquet", split(rows, case.split, case.leakage, ledger.history(case.name)))
+        past = Past.of(ledger, case.name, space.folder.run)
+        near = space.folder.read_frame("near.parquet")
+        found = split(space.keys, near, past.policy(case.split), past.history, case.gates.minimum_effect)
+        space.place("split.parquet", found)
     return space.placed("split.parquet")
 
 
-def check_leakage(space: Workspace) -> LeakageReport:
+@shown_where_it_stops
+def check_leakage(space: Workspace, ledger: Ledger) -> LeakageReport:
     """Stop where an evaluation row gives itself away in train or in a prompt; then write the training files.
 
     The report is on disk before the gate may stop the run.
     """
     if not space.folder.has("training_files.json"):
-        from tasks.partition import leakage
-
-        policy, parts = space.case.use_case.leakage, space.placed("split.parquet")
-        found = leakage.find(parts, policy)
-        _keep_leaks(space, *found)
-        _check_prompts(space, parts)
-        clean = leakage.check(parts, found, policy, str(space.folder.file("leakage_pairs.parquet")))
-        _keep_leaks(space, clean.report, list(clean.pairs))
+        clean = _through_the_gate(space, ledger)
         space.place("partitions.parquet", clean.partitions)
-        space.folder.write_json("counts.json", _with_partitions(space, clean.partitions))
+        space.folder.write_json("counts.json", _with_partitions(space))
+        space.folder.write_json("sealed.json", _sealed(space, ledger))
         files = [_training_file(space, clean, "train"), _training_file(space, clean, "validation")]
         plain = [asdict(file) | {"path": Path(file.path).name} for file in files if file]
+        data_page.write(space)
         space.folder.write_json("training_files.json", {"files": plain})
     return space.folder.read_json("leakage.json", LeakageReport)
 
@@ -97,15 +84,17 @@ def seal(space: Workspace, ledger: Ledger) -> None:
 
     Raises DataError where another trial has fixed one elsewhere since this run split its rows.
     """
-    placed = {name: getattr(space.partitions, name)["words"] for name in PARTITIONS}
-    assignments = {words: name for name, hashes in placed.items() for words in hashes}
-    case = space.case.use_case.name
-    ledger.remember(case, assignments, space.folder.run)
-    history = ledger.history(case)
-    moved = sum(history[words] != name for words, name in assignments.items())
-    if moved:
-        problem = f"another trial has placed {moved} of its rows elsewhere since they were split"
-        raise DataError(f"run {space.folder.run}", problem, "Start a new one with `tunegate run`: it follows that.")
+    from tasks.partition import sealed as test_set
+
+    name, run = space.case.use_case.name, space.folder.run
+    test_set.seal(ledger, name, run, space.partitions, sealed(space))
+    if space.options.train and space.case.use_case.fine_tune.enabled:
+        _remember_texts(space, ledger)
+
+
+def sealed(space: Workspace) -> SealedTestSet:
+    """The test set by its hash, and what rests on it."""
+    return space.folder.read_json("sealed.json", SealedTestSet)
 
 
 def counts(space: Workspace) -> Counts:
@@ -120,89 +109,131 @@ def training_files(space: Workspace) -> tuple[TrainingFile, TrainingFile | None]
     return files[0], files[1] if len(files) > 1 else None
 
 
-def digest(rows: pd.DataFrame) -> str:
-    """Identity of a set of rows: sha256 over the sorted (id, input, output), one JSON array a line."""
-    lines = sorted(json.dumps(row) for row in rows[["id", "input", "output"]].itertuples(index=False, name=None))
+def digest(space: Workspace, name: str) -> str:
+    """Identity of a partition: sha256 over the sorted (id, input, output) of its rows, one JSON array a line."""
+    rows = space.rows(name, ("id", "input", "output"))
+    lines = sorted(json.dumps(row) for row in rows.itertuples(index=False, name=None))
     return sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _count(curated: Curated) -> Counts:
-    return Counts(
-        records_in=curated.records_in,
-        curated=len(curated.rows),
-        duplicates=len(curated.duplicates),
-        quarantined=len(curated.quarantined),
-        excluded=len(curated.excluded),
-        quarantine_codes=dict(Counter(rejection.code for rejection in curated.quarantined).most_common()),
-        sources=curated.sources,
+def _through_the_gate(space: Workspace, ledger: Ledger) -> LeakFreePartitions:
+    from tasks.partition import leakage
+    from tasks.partition.prompt_texts import texts_in_prompts
+
+    parts = space.placed("split.parquet")
+    inputs = space.folder.columns(CURATED, ["input"])["input"]
+    found = leakage.find(parts, inputs, space.case.use_case.leakage, _context(space, ledger))
+    _keep_leaks(space, found.report, found.pairs)
+    _check_prompts(texts_in_prompts(_fixed_texts(space), parts, found.search))
+    clean = leakage.check(parts, found, str(space.folder.file(found.report.pairs_file)))
+    _keep_leaks(space, clean.report, clean.pairs)
+    return clean
+
+
+def _context(space: Workspace, ledger: Ledger) -> "Context":
+    from tasks.partition.fingerprints import unpack
+    from tasks.partition.links import Uploaded
+    from tasks.partition.search import Context
+
+    case = space.case.use_case
+    words, sketches = unpack(upload.fingerprints for upload in ledger.uploads(case.name))
+    return Context(
+        compare=space.case.contract.mapping.compare,
+        by_time=case.split.method == "time",
+        labelled=case.kind is TaskKind.CLASSIFICATION,
+        folder=space.case.folder,
+        uploaded=Uploaded(words, sketches) if words else None,
     )
 
 
-def _curated(space: Workspace) -> Curated:
-    counts = space.folder.read_json("counts.json", Counts)
-    return Curated(
-        rows=space.folder.read_frame("curated.parquet"),
-        duplicates=space.folder.read_frame("duplicates.parquet"),
-        quarantined=_rejections(space, "quarantine.jsonl"),
-        excluded=_rejections(space, "excluded.jsonl"),
-        records_in=counts.records_in,
-        sources=counts.sources,
-    )
+def _sealed(space: Workspace, ledger: Ledger) -> SealedTestSet:
+    from tasks.partition.sealed import Past
+
+    case = space.case.use_case
+    past = Past.of(ledger, case.name, space.folder.run)
+    policy = past.policy(case.split)
+    return past.sealed(space.partitions, digest(space, "test"), policy, case.gates.minimum_effect)
 
 
-def _rejections(space: Workspace, name: str) -> list[Rejection]:
-    return [Rejection(**json.loads(line)) for line in space.folder.read_bytes(name).split(b"\n") if line]
+def _remember_texts(space: Workspace, ledger: Ledger) -> None:
+    """Fingerprints of the train rows that no earlier trial has uploaded.
+
+    Their boilerplate is what is common among all curated rows, as in the leakage check.
+    """
+    from tasks.partition.fingerprints import pack, unseen
+    from tasks.similarity.phrases import RowCounts
+    from tasks.similarity.sketch import sketches
+    from tasks.similarity.texts import Texts
+
+    case, train = space.case.use_case, space.partitions.train
+    new = train[unseen(train["words"], (upload.fingerprints for upload in ledger.uploads(case.name)))]
+    texts = Texts.of(space.folder.columns(CURATED, ["input"])["input"])
+    uploaded = texts.take(new["position"].to_numpy())
+    fingerprints = pack(new["words"].tolist(), sketches(uploaded, RowCounts.of(texts), case.leakage))
+    ledger.record_upload(case.name, space.folder.run, training_files(space)[0].sha256, fingerprints, len(new))
 
 
-def _keep_leaks(space: Workspace, report: LeakageReport, pairs: list[LeakPair]) -> None:
-    columns = list(LeakPair.model_fields)
-    frame = pd.DataFrame.from_records([pair.model_dump() for pair in pairs], columns=columns)
-    space.folder.write_frame(report.pairs_file, frame)
+def _keep_leaks(space: Workspace, report: LeakageReport, pairs: pd.DataFrame) -> None:
+    space.folder.write_frame(report.pairs_file, pairs)
     space.folder.write_json("leakage.json", report)
 
 
-def _check_prompts(space: Workspace, partitions: Partitions) -> None:
-    from tasks.partition.leakage import texts_in_prompts
-
+def _fixed_texts(space: Workspace) -> dict[str, list[str]]:
+    """What each prompt says whatever it is asked; label descriptions where it lists them."""
     described = space.case.contract.labels.values()
-    for name, prompt in space.prompts.items():
-        listed = described if prompt.labels == "descriptions" else ()
-        told = texts_in_prompts([prompt.role, *prompt.rules, prompt.output_format, *listed], partitions)
-        if told:
-            raise DataError(
-                f"prompt {name}",
-                f"its text or the label descriptions hold {len(told)} validation or test inputs (first: row {told[0]})",
-                "Take them out: a prompt must not be shown what it is tested on.",
-            )
+    return {
+        name: [
+            prompt.role,
+            *prompt.rules,
+            prompt.output_format,
+            *(described if prompt.labels == "descriptions" else ()),
+        ]
+        for name, prompt in space.prompts.items()
+    }
 
 
-def _with_partitions(space: Workspace, partitions: Partitions) -> Counts:
+def _check_prompts(told: pd.DataFrame) -> None:
+    """Raises DataError where evaluation texts (columns prompt, id) stand in a prompt."""
+    for name, rows in told.groupby("prompt"):
+        raise DataError(
+            f"prompt {name}",
+            f"its text or the label descriptions hold {len(rows)} validation or test inputs "
+            f"(first: row {rows['id'].iloc[0]})",
+            "Take them out: a prompt must not be shown what it is tested on.",
+        )
+
+
+def _with_partitions(space: Workspace) -> Counts:
     counts = space.folder.read_json("counts.json", Counts)
+    withheld = space.partitions.withheld["reason"].value_counts()
+    reasons = {str(reason): int(rows) for reason, rows in withheld.items()}
+    shares = {name: _share(space, name) for name in PARTITIONS}
+    return counts.model_copy(update={**shares, "withheld": sum(reasons.values()), "withheld_reasons": reasons})
+
+
+def _share(space: Workspace, name: str) -> PartitionShare:
+    rows: pd.DataFrame = getattr(space.partitions, name)
     labelled = space.case.use_case.kind is TaskKind.CLASSIFICATION
-    shares = {name: _share(getattr(partitions, name), labelled) for name in PARTITIONS}
-    reasons = {str(reason): int(rows) for reason, rows in partitions.withheld["reason"].value_counts().items()}
-    return counts.model_copy(update={**shares, "withheld": len(partitions.withheld), "withheld_reasons": reasons})
-
-
-def _share(rows: pd.DataFrame, labelled: bool) -> PartitionShare:
     labels = {str(label): int(n) for label, n in rows["output"].value_counts().sort_index().items()} if labelled else {}
-    return PartitionShare(rows=len(rows), sha256=digest(rows), labels=labels)
+    return PartitionShare(rows=len(rows), sha256=digest(space, name), labels=labels)
 
 
 def _training_file(
     space: Workspace, clean: LeakFreePartitions, which: Literal["train", "validation"]
 ) -> TrainingFile | None:
     """What the tune learns, asked with the minimal prompt. A provider wants ten validation rows or none."""
+    from tasks.curate.reading.tokens import training_limit
     from tasks.finetune import training_file
 
-    rows = getattr(clean.partitions, which)
-    if which == "validation" and len(rows) < training_file.MIN_EXAMPLES:
+    if which == "validation" and len(clean.partitions.validation) < training_file.MIN_EXAMPLES:
         return None
     name = {"train": "training.jsonl", "validation": "validation.jsonl"}[which]
-    return training_file.build(clean, which, _records(space, rows), space.folder.file(name))
+    limit = training_limit(space.case.use_case)
+    return training_file.build(clean, which, _records(space, which), space.folder.file(name), limit)
 
 
-def _records(space: Workspace, rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _records(space: Workspace, which: str) -> Iterator[dict[str, Any]]:
     prompt = space.prompts[space.case.use_case.prompts.minimal]
-    for messages, output in zip(rows["messages"], rows["output"], strict=True):
-        yield space.renderer.training_record(prompt, json.loads(messages), output)
+    for batch in space.batches(which, ("messages", "output", "tools")):
+        for messages, output, tools in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield space.renderer.training_record(prompt, json.loads(messages), output, tools)

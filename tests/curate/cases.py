@@ -1,12 +1,16 @@
 """A use case around one source file that a test writes."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from data_contracts.contract import Contract, Mapping
-from data_contracts.records import RawExamples
+from data_contracts.records import RawExamples, Rejection
 from data_contracts.use_case import ResolvedUseCase, UseCase
+from tasks.curate.quarantine import Quarantine
 from tasks.curate.read import read
 
 FLAT: dict[str, Any] = {
@@ -37,10 +41,34 @@ def use_case(*files: Path | str | dict[str, Any], rules: Contract | None = None,
     )
 
 
-def read_file(path: Path, content: bytes, **changes: Any) -> RawExamples:
+@dataclass(frozen=True)
+class Outcome:
+    """What was read, taken back from its two files."""
+
+    raw: RawExamples
+    rows: pd.DataFrame
+    rejected: list[Rejection]
+
+    @property
+    def spans(self) -> list[tuple[str, int, int]]:
+        """(file, offset, length) of every record, in order."""
+        rows = self.rows[["file", "offset", "length"]].itertuples(index=False, name=None)
+        return sorted([*rows, *((found.file, found.offset, found.length) for found in self.rejected)])
+
+
+def outcome(case: ResolvedUseCase, folder: Path) -> Outcome:
+    """What is read for this use case, by way of two files in the folder."""
+    target, turned_away = folder / "raw.examples", folder / "quarantine.lines"
+    with Quarantine(turned_away) as quarantine:
+        raw = read(case, target, quarantine)
+    kept = turned_away.read_bytes().split(b"\n")[:-1]
+    return Outcome(raw, pd.read_parquet(target), [Rejection(**json.loads(line)) for line in kept])
+
+
+def read_file(path: Path, content: bytes, **changes: Any) -> Outcome:
     """What is read from a file of this content."""
     path.write_bytes(content)
-    return read(use_case(path, **changes))
+    return outcome(use_case(path, **changes), path.parent)
 
 
 def jsonl(*rows: dict[str, Any]) -> bytes:

@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.records import EXAMPLE_COLUMNS
-from tasks.curate.read import read
 from tasks.errors import ConfigurationError, DataError
-from tests.curate.cases import contract, jsonl, read_file, row, use_case
+from tests.curate.cases import contract, jsonl, outcome, read_file, row, use_case
 
 BANKING77 = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "banking77"
 TYPED = {
@@ -98,9 +97,11 @@ def test_a_given_partition_and_the_hash_of_each_file_are_recorded(tmp_path):
     for name in ("train", "test"):
         (tmp_path / f"{name}.jsonl").write_bytes(jsonl(row(id=name)))
     files = [{"path": str(tmp_path / f"{name}.jsonl"), "partition": name} for name in ("train", "test")]
-    raw = read(use_case(*files, split={"method": "given"}))
-    assert raw.rows["given_partition"].tolist() == ["train", "test"]
-    assert raw.sources == {file["path"]: hashlib.sha256(Path(file["path"]).read_bytes()).hexdigest() for file in files}
+    found = outcome(use_case(*files, split={"method": "given"}), tmp_path)
+    assert found.rows["given_partition"].tolist() == ["train", "test"]
+    assert found.raw.sources == {
+        file["path"]: hashlib.sha256(Path(file["path"]).read_bytes()).hexdigest() for file in files
+    }
 
 
 # ---------------------------------------------------------------- nothing is changed on the way
@@ -115,7 +116,7 @@ def test_a_text_stays_the_text_that_it_is(tmp_path, form, text):
         pq.write_table(pa.Table.from_pylist([record]), path)
     else:
         path.write_bytes(jsonl(record) if form == "jsonl" else f"text,label,value\na,b,{text}\n".encode())
-    assert value_of(read(use_case(path, rules=typed("string")))) == text
+    assert value_of(outcome(use_case(path, rules=typed("string")), tmp_path)) == text
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
@@ -128,7 +129,7 @@ def test_a_large_integer_stays_exact_beside_a_row_without_one(tmp_path, form):
     else:
         path.write_bytes(jsonl(*records) if form == "jsonl" else f"text,label,value\na,b,{large}\nc,b,\n".encode())
     columns = {**TYPED["columns"], "value": {"type": "integer", "required": False}}
-    rows = read(use_case(path, rules=contract(columns=columns, mapping=TYPED["mapping"]))).rows
+    rows = outcome(use_case(path, rules=contract(columns=columns, mapping=TYPED["mapping"])), tmp_path).rows
     assert [json.loads(text)["value"] for text in rows["slices"]] == [large, None]
 
 
@@ -178,7 +179,7 @@ def test_parquet_rows_are_numbered_and_their_timestamps_need_a_zone(tmp_path):
     for name, kind in moments.items():
         at = pa.array([datetime(2026, 1, 2, tzinfo=UTC if name == "zoned" else None)], kind)
         pq.write_table(pa.table({"text": ["a"], "label": ["b"], "at": at}), path)
-        raw = read(use_case(path, rules=rules))
+        raw = outcome(use_case(path, rules=rules), tmp_path)
         if name == "zoned":
             example = raw.rows.iloc[0]
             assert (example["created_at"], example["line"], example["offset"]) == ("2026-01-02T00:00:00+00:00", 1, -1)
@@ -188,11 +189,11 @@ def test_parquet_rows_are_numbered_and_their_timestamps_need_a_zone(tmp_path):
             assert json.loads(rejection.raw)["text"] == "a"
 
 
-def test_banking77_is_read_whole_with_its_fields_that_span_lines():
+def test_banking77_is_read_whole_with_its_fields_that_span_lines(tmp_path):
     if not BANKING77.is_dir():
         pytest.skip("the optional public data is not here")
     rules = contract(columns={"text": {}, "category": {}}, mapping={"input": "text", "output": "category"})
-    raw = read(use_case(BANKING77 / "train.csv", BANKING77 / "test.csv", rules=rules))
+    raw = outcome(use_case(BANKING77 / "train.csv", BANKING77 / "test.csv", rules=rules), tmp_path)
     assert (len(raw.rows), len(raw.rejected)) == (10_003 + 3_080, 0)
 
 
@@ -235,7 +236,7 @@ def test_a_bad_line_of_json_is_turned_away_alone_and_by_its_rule(tmp_path, line,
     rejection = only_rejection(raw)
     assert (rejection.code, rejection.line, rejection.offset) == (code, 2, len(before))
     assert rejection.raw == line and rejection.remedy
-    assert raw.rows["id"].tolist() == ["r1", "r2"] and raw.records_in == 3
+    assert raw.rows["id"].tolist() == ["r1", "r2"] and raw.raw.records_in == 3
 
 
 def test_a_line_that_is_not_utf8_names_its_first_bad_byte(tmp_path):
@@ -323,7 +324,6 @@ CHATS = {
     "an unknown role": [{"role": "human", "content": "a"}, {"role": "assistant", "content": "b"}],
     "an empty answer": [{"role": "user", "content": "a"}, {"role": "assistant", "content": " "}],
     "no content": [{"role": "user"}, {"role": "assistant", "content": "b"}],
-    "a tool call": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "tool_calls": []}],
     "a message that is a text": ["a", {"role": "assistant", "content": "b"}],
     "no message": [],
 }
@@ -386,25 +386,25 @@ def test_a_parquet_bomb_stops_the_run_before_it_fills_the_memory(tmp_path):
     column = pa.DictionaryArray.from_arrays(pa.array([0] * 100_000, pa.int32()), ["x" * 1000]).cast(pa.string())
     pq.write_table(pa.table({"id": column, "text": column, "label": column}), path)
     with pytest.raises(DataError, match="unpacks to more than"):
-        read(use_case(path))
+        outcome(use_case(path), tmp_path)
 
 
 def test_an_ending_that_says_nothing_needs_a_format(tmp_path):
     path = tmp_path / "rows.txt"
     path.write_bytes(jsonl(row()))
     with pytest.raises(ConfigurationError, match=r"rows\.txt.*Set `format`"):
-        read(use_case(path))
-    assert len(read(use_case({"path": str(path), "format": "jsonl"})).rows) == 1
+        outcome(use_case(path), tmp_path)
+    assert len(outcome(use_case({"path": str(path), "format": "jsonl"}), tmp_path).rows) == 1
 
 
 def test_a_file_matched_by_two_entries_is_refused(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(jsonl(row()))
     with pytest.raises(ConfigurationError, match="named twice"):
-        read(use_case(path, tmp_path / "*.jsonl"))
+        outcome(use_case(path, tmp_path / "*.jsonl"), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
 def test_an_empty_file_has_no_records(tmp_path, name):
     raw = read_file(tmp_path / name, b"")
-    assert (raw.records_in, len(raw.rows), len(raw.rejected)) == (0, 0, 0)
+    assert (raw.raw.records_in, len(raw.rows), len(raw.rejected)) == (0, 0, 0)

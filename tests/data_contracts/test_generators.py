@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 from data_contracts.generate import GENERATORS
 from data_contracts.generators.defects import ADDED, SPOILED, Export
 from data_contracts.load import load
-from data_contracts.records import Curated
-from tasks.curate.clean import clean
-from tasks.curate.read import read
+from tasks.ledger import Ledger
+from tasks.steps import curation, data
+from tasks.workspace import Workspace
+from tests.stepwise import begin
 
 COMMITTED = Path(__file__).parents[2] / "data_contracts"
 USE_CASES = sorted(GENERATORS)
@@ -34,9 +36,12 @@ def made(use_case: str) -> Export:
 
 
 @pytest.fixture(scope="module")
-def curated(use_case: str) -> Curated:
-    case = load(use_case)
-    return clean(read(case), case.use_case.curation)
+def curated(use_case: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TUNEGATE_HOME", str(tmp_path_factory.mktemp("home")))
+        space = begin(use_case)
+        curation.curate(space, Ledger())
+        yield space
 
 
 def rows(export: Export) -> list[dict]:
@@ -59,18 +64,19 @@ def test_every_defect_is_planted_in_the_stated_number(made: Export) -> None:
     assert planted == {**ADDED, **SPOILED}
 
 
-def test_curation_turns_away_the_spoiled_rows_and_no_other(use_case: str, made: Export, curated: Curated) -> None:
+def test_curation_turns_away_the_spoiled_rows_and_no_other(use_case: str, made: Export, curated: Workspace) -> None:
     expected = {FOUND_AS[defect]: count for defect, count in SPOILED.items() if defect in FOUND_AS}
     expected |= {BAD_ANSWER[use_case]: SPOILED["bad_answer"], "label_conflict": 2 * ADDED["label_conflict"]}
-    assert Counter(rejection.code for rejection in curated.quarantined) == expected
+    assert data.counts(curated).quarantine_codes == expected
 
 
-def test_curation_drops_the_planted_copies_and_no_other(made: Export, curated: Curated) -> None:
-    assert set(curated.duplicates["id"]) == set(made.planted["copy"])
+def test_curation_drops_the_planted_copies_and_no_other(made: Export, curated: Workspace) -> None:
+    assert set(curated.folder.read_frame("duplicates.parquet")["id"]) == set(made.planted["copy"])
 
 
-def test_the_quarantined_share_stays_under_the_limit_of_the_use_case(use_case: str, curated: Curated) -> None:
-    assert len(curated.quarantined) / curated.records_in < load(use_case).use_case.curation.max_quarantined
+def test_the_quarantined_share_stays_under_the_limit_of_the_use_case(use_case: str, curated: Workspace) -> None:
+    counts = data.counts(curated)
+    assert counts.quarantined / counts.records_in < load(use_case).use_case.curation.max_quarantined
 
 
 def test_a_follow_up_holds_the_whole_text_of_an_earlier_row(made: Export) -> None:
@@ -85,13 +91,13 @@ def test_one_customer_keeps_writing(made: Export) -> None:
     assert most > next_most
 
 
-def test_there_are_enough_rows_answers_and_customers(use_case: str, curated: Curated) -> None:
-    outputs = curated.rows["output"]
+def test_there_are_enough_rows_answers_and_customers(use_case: str, curated: Workspace) -> None:
+    outputs = curated.keys["output"]
     kinds = outputs if use_case == "support_intents" else outputs.map(lambda output: json.loads(output)["topic"])
-    assert len(curated.rows) >= 800
+    assert len(outputs) >= 800
     assert kinds.nunique() >= 12
     assert kinds.value_counts().min() >= 20
-    assert curated.rows["group"].nunique() >= 300
+    assert curated.keys["group"].nunique() >= 300
 
 
 def test_no_phrase_is_left_unsaid(made: Export) -> None:

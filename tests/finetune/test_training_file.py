@@ -15,6 +15,11 @@ from tasks.finetune import training_file
 from tasks.run_folder import RunFolder
 
 IDS = [f"row-{number:02}" for number in range(12)]
+TOOL = {"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}
+FUNCTION = {"name": "find", "arguments": "{}"}
+ASKED, ANSWER = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+CALL = {"role": "assistant", "tool_calls": [{"id": "call_1", "type": "function", "function": FUNCTION}]}
+RESULT = {"role": "tool", "content": "c", "tool_call_id": "call_1"}
 
 
 def partitions(train: list[str], validation: list[str] | None = None) -> LeakFreePartitions:
@@ -81,6 +86,13 @@ def test_a_validation_file_may_be_small(tmp_path: Path) -> None:
         ("text", "list of `messages`"),
         (["text"], "message 1 is not an object"),
         ([{"role": "user"}], "message 1 is not an object"),
+        ([{"role": "user", "content": "a", "weight": 1}], "message 1 is not an object"),
+        ([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0}], "has weight 0"),
+        ([ASKED, RESULT, ANSWER], "message 2 does not fit the tool calls before it"),
+        ([ASKED, CALL, ANSWER], "message 3 does not fit the tool calls before it"),
+        ([ASKED, CALL, RESULT, RESULT, ANSWER], "message 4 does not fit the tool calls before it"),
+        ([ASKED, CALL, RESULT, ANSWER], "calls tools, and defines none"),
+        ([ASKED, {"role": "assistant", "tool_calls": []}], "message 2 has no text"),
         ([{"role": "user", "content": "a", "wieght": 0}], "message 1 is not an object"),
         ([{"role": "robot", "content": "a"}], "message 1 has a role other than"),
         ([{"role": "user", "content": " \n"}, {"role": "assistant", "content": "b"}], "message 1 has no text"),
@@ -109,6 +121,42 @@ def test_a_row_that_a_provider_would_refuse_is_named(tmp_path: Path, messages: o
 def test_a_record_with_more_than_messages_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="row-00"):
         build(IDS, [{**record("row-00"), "extra": 1}, *(record(row) for row in IDS[1:])], tmp_path)
+
+
+@pytest.mark.parametrize("last", [[CALL], [CALL, RESULT, ANSWER]])
+def test_tools_calls_results_and_weights_are_written_as_they_are(tmp_path: Path, last: list[dict[str, Any]]) -> None:
+    chat = {"messages": [ASKED, {**ANSWER, "weight": 0}, ASKED, *last], "tools": [TOOL], "parallel_tool_calls": False}
+    built = build(IDS, [chat] * 12, tmp_path)
+    lines = Path(built.path).read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [chat] * 12
+    assert list(json.loads(lines[0])["tools"][0]["function"]) == ["name", "parameters"]
+
+
+def test_tools_and_calls_count_as_tokens(tmp_path: Path) -> None:
+    plain = build(IDS, [{"messages": [ASKED, ANSWER]}] * 12, tmp_path / "plain").tokens
+    tools = {"tools": [TOOL]}
+    size = -(-len(json.dumps(tools)) // 3)
+    assert build(IDS, [{"messages": [ASKED, ANSWER], **tools}] * 12, tmp_path / "tools").tokens == plain + 12 * size
+    called = build(IDS, [{"messages": [ASKED, CALL], **tools}] * 12, tmp_path / "called").tokens
+    assert called == 12 * (1 + 4 + 4 + 2 + 8 + size)
+
+
+def test_the_bytes_of_a_plain_chat_are_those_that_intents_were_made_of(tmp_path: Path) -> None:
+    built = build(["r"] * 10, [{"messages": [{"role": "system", "content": "ä"}, ASKED, ANSWER]}] * 10, tmp_path)
+    first = Path(built.path).read_bytes().splitlines()[0].decode()
+    assert first == (
+        '{"messages":[{"content":"ä","role":"system"},{"content":"a","role":"user"},'
+        '{"content":"b","role":"assistant"}]}'
+    )
+
+
+def test_a_row_that_a_provider_would_cut_off_stops_the_build_with_both_figures(tmp_path: Path) -> None:
+    rows, records = partitions(IDS), [record(row) for row in IDS]
+    path = tmp_path / "training.jsonl"
+    most = training_file.build(rows, "train", records, path).tokens // len(IDS)
+    assert training_file.build(rows, "train", records, path, max_tokens=most).examples == 12
+    with pytest.raises(DataError, match=rf"row-00: makes about {most} tokens .* {most - 1} may be .*source.max_tokens"):
+        training_file.build(rows, "train", records, path, max_tokens=most - 1)
 
 
 def test_half_a_surrogate_pair_is_refused(tmp_path: Path) -> None:

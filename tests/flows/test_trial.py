@@ -121,7 +121,7 @@ def test_the_report_stands_alone(first: VerdictRef) -> None:
 def test_the_test_set_was_opened_once_and_its_rows_never_uploaded(first: VerdictRef) -> None:
     assert [opening.run for opening in Ledger().openings("small")][:1] == [first.run]
     training = (Path(first.run_folder) / "training.jsonl").read_text()
-    tested = workspace.reopen(first.run).partitions.test["input"]
+    tested = workspace.reopen(first.run).rows("test")["input"]
     assert not any(text in training for text in tested)
 
 

@@ -1,10 +1,12 @@
 """Where the ledger lies, who may read it, and what it refuses."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tasks.ledger import Ledger
 from tests.embedded import REPOSITORY
 
 KEY = "a" * 64
+FORMER_RELEASE = Path(__file__).with_name("former_release.sql")
 
 
 def test_a_ledger_of_a_newer_release_is_refused(ledger: Ledger, url: str) -> None:
@@ -23,6 +26,18 @@ def test_a_ledger_of_a_newer_release_is_refused(ledger: Ledger, url: str) -> Non
         connection.execute(update(ledger_tables.meta).values(value=str(ledger_tables.FORMAT + 1)))
     with pytest.raises(FormatVersionError, match="Install a newer tunegate"):
         Ledger(url)
+
+
+def test_a_ledger_of_the_former_release_goes_on(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        connection.executescript(FORMER_RELEASE.read_text())
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert ledger.history("support") == {"w1": "test", "w2": "train"}
+    assert [(opening.run, opening.test_set) for opening in ledger.openings("support")] == [("run-1", 1)]
+    assert ledger.uploads("support") == []
+    ledger.record_upload("support", "run-2", "a" * 64, b"fingerprints", 1)
+    ledger.record_test_set("support", "5ea2", 2, "run-2")
+    assert len(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").uploads("support")) == 1
 
 
 def test_several_processes_may_create_the_ledger_at_the_same_time(url: str) -> None:

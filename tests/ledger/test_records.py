@@ -1,6 +1,8 @@
 """Answers, partitions, openings, money and runs: kept once, and for ever."""
 
+import hashlib
 import threading
+import time
 import traceback
 from dataclasses import replace
 
@@ -93,6 +95,46 @@ def test_an_opening_counts_once_a_run(ledger: Ledger, clock: FakeClock) -> None:
     assert [opening.run for opening in ledger.openings("support")] == ["run-1", "run-2"]
     assert ledger.openings("support")[0].candidates == ("champion", "tune-full")
     assert ledger.openings("billing") == []
+
+
+def test_a_million_texts_would_be_remembered_in_seconds(ledger: Ledger) -> None:
+    """Measured on 100,000: as many times as long as hashing as many texts, whatever the machine is busy with."""
+    texts = {hashlib.blake2b(str(number).encode(), digest_size=16).hexdigest(): "train" for number in range(100_000)}
+    started = time.process_time()
+    for text in texts:
+        hashlib.sha256(text.encode()).digest()
+    limit, started = time.process_time() - started, time.process_time()
+    ledger.remember("support", texts, "run-1")
+    assert ledger.history("support") == texts
+    assert (time.process_time() - started) / limit < 30
+
+
+def test_an_opening_says_which_test_set_a_hash_stands_for_and_without_a_note_it_is_the_first(ledger: Ledger) -> None:
+    ledger.record_test_set("support", "5ea1", 2, "run-2")
+    ledger.record_test_set("support", "5ea1", 3, "run-3")
+    ledger.record_test_set("billing", "0ld", 4, "run-4")
+    for sha256 in ("0ld", "5ea1"):
+        ledger.record_opening("support", sha256, "run-2", ["best-prompt"])
+    assert {opening.test_sha256: opening.test_set for opening in ledger.openings("support")} == {"0ld": 1, "5ea1": 2}
+
+
+# ---------------------------------------------------------------- uploads
+
+
+def test_an_upload_counts_once_and_its_fingerprints_come_back_to_the_byte(ledger: Ledger, clock: FakeClock) -> None:
+    blobs = [bytes(range(256)) * 100, b""]
+    for run, sha256, blob in (("run-1", "b", blobs[0]), ("run-2", "b", b"other"), ("run-3", "a", blobs[1])):
+        ledger.record_upload("support", run, sha256, blob, len(blob))
+        clock.advance(1)
+    found = ledger.uploads("support")
+    assert [(upload.run, upload.sha256, upload.rows) for upload in found] == [("run-1", "b", 25_600), ("run-3", "a", 0)]
+    assert [upload.fingerprints for upload in found] == blobs
+    assert ledger.uploads("billing") == []
+
+
+def test_an_upload_shown_in_a_log_does_not_show_its_fingerprints(ledger: Ledger) -> None:
+    ledger.record_upload("support", "run-1", "b", b"fingerprints of rows", 1)
+    assert "of rows" not in repr(ledger.uploads("support"))
 
 
 # ---------------------------------------------------------------- money

@@ -1,16 +1,19 @@
-"""Example rows for the tests of this folder: texts of unrelated words, so that only planted copies are alike."""
+"""Example rows for the tests of this folder, without texts: what counts is which rows belong together."""
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from data_contracts.records import Partitions
+from data_contracts.records import PARTITIONS, Partitions
 from data_contracts.text import words_hash
+from tasks.partition.memory import group_keys, row_keys
 
 WORDS = [
     a + b + c for a in ("ba", "ko", "ri", "ta") for b in ("len", "mos", "nur", "vik", "pag") for c in ("a", "o", "eth")
 ]
+DATE = "2026-{month:02}-{day:02}T00:00:00+00:00"
 
 
 def unrelated_texts(count: int, seed: int = 1, words: int = 12) -> list[str]:
@@ -18,43 +21,43 @@ def unrelated_texts(count: int, seed: int = 1, words: int = 12) -> list[str]:
     return [" ".join(draw.choices(WORDS, k=words)) for _ in range(count)]
 
 
-def rows(
-    texts: Sequence[str],
-    groups: Sequence[str] | None = None,
-    given: Sequence[str] | None = None,
-    outputs: Sequence[str] | None = None,
-    first_id: int = 0,
-) -> pd.DataFrame:
-    ids = [f"row-{first_id + number}" for number in range(len(texts))]
-    return pd.DataFrame(
-        {
-            "id": ids,
-            "input": list(texts),
-            "messages": "[]",
-            "output": list(outputs or ["yes"] * len(texts)),
-            "group": list(groups or ids),
-            "created_at": "",
-            "given_partition": list(given or [""] * len(texts)),
-            "slices": "{}",
-            "words": [words_hash(text) for text in texts],
-            "file": "rows.jsonl",
-            "line": range(1, len(texts) + 1),
-            "offset": 0,
-        }
-    )
+def rows(count: int, first: int = 0, **columns: Any) -> pd.DataFrame:
+    """KEY_COLUMNS of rows that have nothing to do with each other, but for what `columns` say."""
+    ids = [f"row-{first + number}" for number in range(count)]
+    plain = {
+        "id": ids,
+        "output": ["yes"] * count,
+        "group": columns.get("id", ids),
+        "created_at": [""] * count,
+        "given_partition": [""] * count,
+        "words": [words_hash(id_) for id_ in ids],
+        "file": ["rows.jsonl"] * count,
+        "line": range(1, count + 1),
+    }
+    return pd.DataFrame(plain | {name: list(values) for name, values in columns.items()})
 
 
-def partitions(train: pd.DataFrame, test: pd.DataFrame, validation: pd.DataFrame | None = None) -> Partitions:
-    nothing = train.iloc[:0]
-    return Partitions(train, nothing if validation is None else validation, test, nothing.assign(reason=""))
+def near(*pairs: tuple[int, int]) -> pd.DataFrame:
+    """Pairs of like rows, as curation finds them."""
+    return pd.DataFrame(pairs, columns=["left", "right"], dtype="int64").assign(kind="near", score=0.9)
+
+
+def dates(days: Sequence[int]) -> list[str]:
+    """Moments from days of a year of 28-day months."""
+    return [DATE.format(month=1 + day // 28, day=1 + day % 28) for day in days]
 
 
 def places(found: Partitions) -> dict[str, str]:
     """Row id to partition, or to the reason why it is withheld."""
-    placed = {row: name for name in ("train", "validation", "test") for row in getattr(found, name)["id"]}
+    placed = {row: name for name in PARTITIONS for row in getattr(found, name)["id"]}
     return placed | dict(zip(found.withheld["id"], found.withheld["reason"], strict=True))
 
 
-def history(found: Partitions) -> dict[str, str]:
+def history(found: Partitions, test_set: int = 1) -> dict[str, str]:
     """What the next trial remembers of this one."""
-    return {words: name for name in ("train", "validation", "test") for words in getattr(found, name)["words"]}
+    return row_keys(found, test_set) | group_keys(found, test_set)
+
+
+def words(number: int) -> str:
+    """Hash of the words of a row of `rows`."""
+    return words_hash(f"row-{number}")

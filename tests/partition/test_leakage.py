@@ -1,144 +1,213 @@
+"""What counts as a leak, how it is told, and what happens then."""
+
+from typing import get_args
+
 import pandas as pd
 import pytest
 
-from data_contracts.data_policy import Leakage, Split
-from data_contracts.records import Partitions
+from data_contracts.data_policy import Leakage
+from data_contracts.records import PAIR_COLUMNS, LeakKind, LeakPair
 from tasks.errors import DataError, LeakageError
-from tasks.partition import leakage
-from tasks.partition.split import split
-from tests.partition.examples import partitions, rows, unrelated_texts
+from tests.partition.leaky import SPARE, TEST, TRAIN, leaky, planted, unrelated_texts
 
 STOP, WITHHOLD = Leakage(), Leakage(on_leak="withhold")
-TEXTS = unrelated_texts(120)
 FORM = "please refund order 4711 of 12 may to my card"
+PARCEL = "where is my parcel it should have come by now"
+LONG = unrelated_texts(1, seed=5, words=60)[0]
 
 
-def leaking(test_texts: list[str], train_texts: list[str], **columns: list[str]) -> Partitions:
-    """Sixty unrelated train rows and these; twenty unrelated test rows and these."""
-    train = rows([*TEXTS[:60], *train_texts], groups=columns.get("train_groups"), outputs=columns.get("train_outputs"))
-    test = rows([*TEXTS[60:80], *test_texts], groups=columns.get("test_groups"), first_id=1000)
-    return partitions(train, test)
+# ------------------------------------------------------------ kinds
 
 
 @pytest.mark.parametrize(
     ("train_text", "test_text", "kind"),
     [
-        ("Where IS my parcel?", "Where IS my parcel?", "same text"),
-        ("Where IS my parcel?", "where is  my parcel", "same words"),
-        ("ｗｈｅｒｅ is my\u200b parcel", "where is my parcel", "same words"),
+        (PARCEL, PARCEL, "same text"),
+        (PARCEL, PARCEL.title() + "?", "same words"),
+        (PARCEL.replace("parcel", "ｐａｒ\u200bｃｅｌ"), PARCEL, "same words"),
+        ("我的包裹在哪里 它应该到了", "我的包裹在哪里,它应该到了!", "same words"),
+        ("?!", "?!", "same text"),
         (FORM, FORM.replace("4711", "88").replace("12", "3"), "same but for numbers"),
-        (TEXTS[100], TEXTS[100] + " indeed", "near"),
+        (SPARE[0], SPARE[0] + " indeed", "near"),
+        (LONG, " ".join([*unrelated_texts(1, seed=8, words=150), LONG]), "shared passages"),
     ],
 )
 def test_each_kind_of_copy_is_found_and_named(train_text: str, test_text: str, kind: str) -> None:
-    _, pairs = leakage.find(leaking([test_text], [train_text]), STOP)
-    assert [(pair.partition, pair.evaluation_id, pair.train_id, pair.kind) for pair in pairs] == [
-        ("test", "row-1020", "row-60", kind)
-    ]
+    assert planted([train_text], [test_text]).pairs(STOP) == [("test-20", "train-60", kind)]
 
 
-def test_rows_of_one_group_in_train_and_test_are_a_leak() -> None:
-    train = rows(TEXTS[:5], groups=["ann", "bob", "row-2", "row-3", "row-4"])
-    test = rows(TEXTS[5:8], groups=["cid", "bob", "row-1002"], first_id=1000)
-    _, pairs = leakage.find(partitions(train, test), STOP)
-    assert [(pair.evaluation_id, pair.train_id, pair.kind) for pair in pairs] == [("row-1001", "row-1", "same group")]
+def test_rows_of_one_group_in_train_and_test_are_a_leak_unless_the_policy_says_otherwise() -> None:
+    data = planted([], [], group={"train": {1: "bob"}, "test": {3: "bob", 4: "cid"}})
+    assert data.pairs(STOP) == [("test-3", "train-1", "same group")]
+    assert data.pairs(Leakage(group=False)) == []
 
 
-def test_equal_row_ids_of_two_files_are_no_group() -> None:
-    _, pairs = leakage.find(partitions(rows(TEXTS[:5]), rows(TEXTS[5:10])), STOP)
-    assert pairs == []
+def test_the_row_id_that_stands_in_for_a_group_is_none() -> None:
+    data = planted([], [], id={"train": {1: "row-1"}, "test": {3: "row-1"}})
+    assert data.find(STOP).pairs.empty
+
+
+def test_with_a_split_by_time_a_train_row_newer_than_a_test_row_is_a_leak() -> None:
+    train = {0: "2026-01-01T00:00:00+00:00", 1: "2026-03-01T00:00:00+00:00"}
+    test = {0: "2026-02-28T23:59:59.5+00:00", 1: "2026-03-01T00:00:00+00:00", 2: "2026-05-01T00:00:00+00:00"}
+    data = planted([], [], created_at={"train": train, "test": test})
+    assert data.pairs(STOP, by_time=True) == [("test-0", "train-1", "newer than test")]
+    assert data.pairs(STOP) == []
+    assert data.pairs(Leakage(time=False), by_time=True) == []
 
 
 def test_validation_is_held_to_the_same_standard_as_test() -> None:
-    found = partitions(rows(TEXTS[:20]), rows(TEXTS[20:40], first_id=100), rows([TEXTS[3]], first_id=200))
-    report, pairs = leakage.find(found, STOP)
-    assert [(pair.partition, pair.evaluation_id) for pair in pairs] == [("validation", "row-200")]
-    assert report.found["validation"]["same text"] == 1
-    assert sum(report.found["test"].values()) == 0
+    found = leaky({"train": TRAIN, "test": TEST, "validation": [TRAIN[3]]}).find(STOP)
+    assert found.pairs[["partition", "evaluation_id"]].values.tolist() == [["validation", "validation-0"]]
+    assert found.report.found["validation"]["same text"] == 1
+    assert sum(found.report.found["test"].values()) == 0
 
 
 def test_a_row_with_several_leaks_is_reported_once_by_the_worst() -> None:
-    near, better, same = TEXTS[100] + " indeed it is", TEXTS[100] + " indeed", TEXTS[100].upper()
-    _, pairs = leakage.find(leaking([TEXTS[100]], [near, better, same]), STOP)
-    assert [(pair.train_id, pair.kind) for pair in pairs] == [("row-62", "same words")]
-    _, pairs = leakage.find(leaking([TEXTS[100]], [near, better]), STOP)
-    assert [(pair.train_id, pair.kind) for pair in pairs] == [("row-61", "near")]
+    near, better, same = SPARE[0] + " indeed it is", SPARE[0] + " indeed", SPARE[0].upper()
+    assert planted([near, better, same], [SPARE[0]]).pairs(STOP) == [("test-20", "train-62", "same words")]
+    assert planted([near, better], [SPARE[0]]).pairs(STOP) == [("test-20", "train-61", "near")]
+
+
+def test_shared_boilerplate_is_no_leak_and_the_report_lists_it() -> None:
+    footer = "this message is confidential and intended for the person named above only"
+    train, test = ([f"{text} {footer}" for text in texts] for texts in (TRAIN, TEST))
+    found = leaky({"train": train, "test": test}).find(STOP)
+    assert found.pairs.empty
+    assert found.report.boilerplate > 0
+    assert any("person named above" in phrase.words for phrase in found.report.phrases)
+    assert {phrase.rows for phrase in found.report.phrases} == {80}
+
+
+def test_what_is_boilerplate_is_told_by_all_curated_rows_withheld_ones_included() -> None:
+    opening = "kindly note that the following was forwarded by our partner desk"
+    texts = {"train": [*TRAIN, f"{opening} today"], "test": [*TEST, f"{opening} again"]}
+    assert len(leaky(texts).pairs(STOP)) == 1
+    withheld = [f"{opening} {text}" for text in unrelated_texts(40, seed=3)]
+    assert leaky({**texts, "withheld": withheld}).pairs(STOP) == []
+
+
+# ------------------------------------------------------------ short texts
+
+SHORT = "refund order 4711 to me please"
+
+
+def test_a_short_text_that_is_merely_alike_is_for_review_and_stops_nothing() -> None:
+    data = planted([SHORT], [SHORT.replace("4711", "88")])
+    found = data.find(STOP)
+    assert found.pairs[["kind", "review"]].values.tolist() == [["same but for numbers", True]]
+    assert found.report.review["test"]["same but for numbers"] == 1
+    assert found.report.label_agreement is None
+    assert sum(found.report.found["test"].values()) == 0
+    assert data.check(STOP).partitions is data.partitions
+    assert data.check(WITHHOLD).partitions is data.partitions
+
+
+def test_a_short_text_of_the_same_words_is_a_leak() -> None:
+    assert planted([SHORT], [SHORT.upper()]).pairs(STOP) == [("test-20", "train-60", "same words")]
+
+
+def test_how_short_is_short_is_the_policys_to_say() -> None:
+    data = planted([SHORT], [SHORT.replace("4711", "88")])
+    assert len(data.pairs(Leakage(short_words=6))) == 1
+
+
+def test_a_pair_to_look_at_does_not_hide_a_leak_of_the_same_row() -> None:
+    groups = {"train": {0: "ann"}, "test": {20: "ann"}}
+    data = planted([SHORT], [SHORT.replace("4711", "88")], group=groups)
+    assert data.pairs(STOP) == [("test-20", "train-0", "same group")]
+
+
+# ------------------------------------------------------------ report
 
 
 def test_the_report_says_what_was_compared_and_how_far_answers_agree() -> None:
-    found = leaking([TEXTS[100], TEXTS[101]], [TEXTS[100], TEXTS[101]], train_outputs=["yes"] * 61 + ["no"])
-    report, _ = leakage.find(found, STOP)
+    data = planted([SPARE[0], SPARE[1]], [SPARE[0], SPARE[1]], output={"train": {61: "no"}})
+    report = data.find(STOP, compare="last_user").report
     assert (report.train_rows, report.validation_rows, report.test_rows) == (62, 0, 22)
     assert report.found["test"]["same text"] == 2
     assert report.label_agreement == 0.5
-    assert leakage.find(partitions(rows(TEXTS[:5]), rows(TEXTS[5:9])), STOP)[0].label_agreement is None
+    for part in ("the last user turn", "number", "20 of 84 rows", "fewer than 7 words", "Chinese"):
+        assert part in report.compared
+    assert planted([], []).find(STOP).report.label_agreement is None
 
 
-def test_shared_boilerplate_is_no_leak() -> None:
-    footer = "this message is confidential and intended for the person named above only"
-    train, test = ([f"{text} {footer}" for text in TEXTS[part]] for part in (slice(60), slice(60, 120)))
-    report, pairs = leakage.find(partitions(rows(train), rows(test, first_id=100)), STOP)
-    assert pairs == []
-    assert report.boilerplate > 0
-
-
-def test_a_leak_stops_the_run_with_the_number_and_the_report() -> None:
-    found = leaking([TEXTS[100], TEXTS[101]], [TEXTS[100], TEXTS[101]])
-    with pytest.raises(
-        LeakageError, match=r"2 test rows also occur in train; nothing was uploaded.*leakage.json"
-    ) as stop:
-        leakage.check(found, leakage.find(found, STOP), STOP, "runs/1/leakage.json")
-    assert stop.value.exit_code == 3
+def test_pairs_have_the_columns_of_the_record_and_kinds_come_worst_first() -> None:
+    pairs = planted([PARCEL], [PARCEL]).find(STOP).pairs
+    assert list(pairs.columns) == list(PAIR_COLUMNS)
+    (pair,) = [LeakPair.model_validate(row) for row in pairs.to_dict("records")]
+    assert (pair.score, pair.source, pair.review) == (1.0, "train", False)
+    report = planted([], []).find(STOP).report
+    assert list(report.found["test"]) == list(get_args(LeakKind))
 
 
 def test_an_error_and_a_report_hold_no_row_text() -> None:
-    found = leaking([TEXTS[100]], [TEXTS[100]])
-    report, pairs = leakage.find(found, STOP)
+    data = planted([SPARE[0]], [SPARE[0]])
+    found = data.find(STOP)
     with pytest.raises(LeakageError) as stop:
-        leakage.check(found, (report, pairs), STOP, "leakage.json")
-    assert TEXTS[100] not in str(stop.value) + report.model_dump_json() + str(pairs)
+        data.check(STOP)
+    assert SPARE[0] not in str(stop.value) + found.report.model_dump_json() + found.pairs.to_csv()
+
+
+# ------------------------------------------------------------ the gate
+
+
+def test_a_leak_stops_the_run_with_the_number_and_the_report() -> None:
+    data = planted([SPARE[0], SPARE[1]], [SPARE[0], SPARE[1]])
+    with pytest.raises(LeakageError, match=r"2 test rows also occur in train; nothing was uploaded") as stop:
+        data.check(STOP)
+    assert "leakage_pairs.parquet" in str(stop.value)
+    assert stop.value.exit_code == 3
 
 
 def test_clean_partitions_pass_untouched() -> None:
-    found = partitions(rows(TEXTS[:60]), rows(TEXTS[60:80], first_id=1000))
-    passed = leakage.check(found, leakage.find(found, STOP), STOP, "leakage.json")
-    assert passed.partitions is found
+    data = planted([], [])
+    passed = data.check(STOP)
+    assert passed.partitions is data.partitions
     assert passed.report.withheld == 0
 
 
 def test_on_request_the_train_side_is_withheld_until_nothing_is_left() -> None:
-    copies = [TEXTS[100], TEXTS[100] + "!", TEXTS[100] + " indeed", TEXTS[101] + " 5"]
-    found = leaking([TEXTS[100], TEXTS[101] + " 6"], copies)
-    passed = leakage.check(found, leakage.find(found, WITHHOLD), WITHHOLD, "leakage.json")
-    assert passed.partitions.withheld["id"].tolist() == ["row-60", "row-61", "row-62", "row-63"]
+    copies = [SPARE[0], SPARE[0] + "!", SPARE[0] + " indeed", SPARE[1] + " 5", LONG]
+    siblings = {"train": {7: "ann", 8: "ann"}, "test": {0: "ann"}}
+    data = planted(copies, [SPARE[0], SPARE[1] + " 6", LONG + " indeed"], group=siblings)
+    passed = data.check(WITHHOLD)
+    gone = ["train-60", "train-61", "train-62", "train-63", "train-64", "train-7", "train-8"]
+    assert sorted(passed.partitions.withheld["id"]) == gone
     assert set(passed.partitions.withheld["reason"]) == {"leak"}
-    assert passed.report.withheld == 4
-    assert len(passed.pairs) == 2
-    assert leakage.find(passed.partitions, WITHHOLD)[1] == []
-    pd.testing.assert_frame_equal(passed.partitions.test, found.test)
-    assert len(passed.partitions.train) == 60
+    assert passed.report.withheld == 7
+    assert len(passed.pairs) == 4, "the report keeps what was found before"
+    pd.testing.assert_frame_equal(passed.partitions.test, data.partitions.test)
+    assert len(passed.partitions.train) == 58
+
+
+def test_on_request_all_train_rows_newer_than_the_oldest_test_row_are_withheld() -> None:
+    train = {number: f"2026-01-01T00:{number:02}:00+00:00" for number in range(60)}
+    test = {0: "2026-01-01T00:20:00+00:00", 1: "2026-01-01T00:40:00+00:00"}
+    data = planted([], [], created_at={"train": train, "test": test})
+    passed = data.check(WITHHOLD, by_time=True)
+    assert sorted(passed.partitions.withheld["id"]) == [f"train-{number}" for number in range(21, 60)]
+
+
+def test_what_passed_once_passes_again() -> None:
+    data = planted([SPARE[0], SPARE[0] + " indeed"], [SPARE[0]])
+    passed = data.check(WITHHOLD)
+    again = type(data)(passed.partitions, data.inputs)
+    assert again.pairs(WITHHOLD) == []
+
+
+def test_every_copy_of_a_test_row_is_withheld_however_many_there_are() -> None:
+    words = LONG.split()
+    edited = [" ".join([*words[:number], "indeed", *words[number:]]) for number in range(16)]
+    same = [LONG.upper() + "!" * number for number in range(100)]
+    assert planted(edited, [LONG]).check(WITHHOLD).report.withheld == 16
+    assert planted(same, [LONG]).check(WITHHOLD).report.withheld == 100
+
+
+def test_without_an_evaluation_row_nothing_leaks() -> None:
+    assert leaky({"train": TRAIN}).find(STOP).pairs.empty
 
 
 def test_withholding_stops_where_no_train_row_would_be_left() -> None:
-    found = partitions(rows(TEXTS[:5]), rows(TEXTS[:5], first_id=100))
     with pytest.raises(DataError, match="every train row"):
-        leakage.check(found, leakage.find(found, WITHHOLD), WITHHOLD, "leakage.json")
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_what_the_split_keeps_together_never_leaks(seed: int) -> None:
-    texts = unrelated_texts(200, seed=seed)
-    copies = [text.upper() for text in texts[:50]] + [text + " indeed" for text in texts[50:100]]
-    numbered = [f"{text} {number}" for text in texts[100:120] for number in (1, 2)]
-    data = rows([*texts, *copies, *numbered], groups=[f"customer-{number % 170}" for number in range(340)])
-    report, pairs = leakage.find(split(data, Split(min_test=5, seed=seed), STOP, {}), STOP)
-    assert pairs == []
-    assert report.test_rows > 0
-
-
-def test_a_test_text_that_stands_in_a_prompt_is_named() -> None:
-    found = partitions(rows(TEXTS[:3]), rows(["my parcel came with a broken lid", "broken lid"], first_id=100))
-    prompts = ["Classify.\nExample: My parcel came, with a broken LID. -> damaged", "Nothing here"]
-    assert leakage.texts_in_prompts(prompts, found) == ["row-100"]
-    assert leakage.texts_in_prompts(["my parcel came with a broken lidless box"], found) == []
-    assert leakage.texts_in_prompts([], found) == []
+        leaky({"train": TRAIN[:5], "test": TRAIN[:5]}).check(WITHHOLD)

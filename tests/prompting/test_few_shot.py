@@ -2,12 +2,13 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from data_contracts.candidate import FewShot
 from tasks.errors import DataError
-from tasks.prompting.few_shot import FewShots
+from tasks.prompting.few_shot import FewShots, OtherFolds
 
 BANKING77 = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "banking77"
 MAIL = [
@@ -100,3 +101,26 @@ def test_ten_thousand_rows_give_three_thousand_inputs_their_nearest_ones_in_seco
     assert time.process_time() - started < 8  # about 1.2 s on one idle core
     near = [any(shot.output == label for shot in of_one) for of_one, label in zip(found, test["category"], strict=True)]
     assert sum(near) / len(near) > 0.92
+
+
+# ---------------------------------------------------------------- folds
+
+FOLDS = np.array([0, 0, 1, 1, 2, 2])
+
+
+@pytest.mark.parametrize("choose", ["fixed", "similar"])
+def test_a_row_is_shown_examples_of_the_other_folds_only(choose):
+    fold = {id_: number for (id_, _, _), number in zip(MAIL, FOLDS, strict=True)}
+    chosen = OtherFolds(train(), FOLDS).choose([text for _, text, _ in MAIL], FewShot(count=6, choose=choose))
+    for (id_, _, _), shots in zip(MAIL, chosen, strict=True):
+        assert {shot.id for shot in shots} == {other for other in fold if fold[other] != fold[id_]}
+
+
+def test_a_row_written_another_way_is_still_of_its_fold_and_a_text_of_no_fold_may_see_any():
+    mine, foreign = OtherFolds(train(), FOLDS).choose(["TOP UP failed again!", "hello"], FewShot(count=6))
+    assert {shot.id for shot in mine} == {"a1", "a2", "a3", "b1"}
+    assert len(foreign) == 6
+
+
+def test_in_folds_a_prompt_without_examples_gets_none():
+    assert OtherFolds(train(), FOLDS).choose(["hello", MAIL[0][1]], FewShot(count=0)) == [[], []]

@@ -21,7 +21,7 @@ from tasks.providers.protocol import AnswerEndpoint
 from tasks.steps import contest, data
 from tasks.workspace import Edge, Workspace
 from tests.dying_disk import KilledError, dying_after
-from tests.small_use_case import small_use_case
+from tests.small_use_case import small_rows, small_use_case
 from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, unseen
 
 Asked = Callable[[], Any]
@@ -141,7 +141,7 @@ def test_the_search_asks_each_variant_each_validation_row_and_no_test_row(sealed
     variants, rows = contest.variants(sealed), len(sealed.partitions.validation)
     assert Counter(call["call"] for call in calls)["chat.create"] == len(variants) * rows
     assert {tried.rows for tried in found.tried} == {rows}
-    of_test = replace(contest.search_panel(sealed, edge.provider), rows=sealed.partitions.test)
+    of_test = replace(contest.search_panel(sealed, edge.provider), rows=sealed.rows("test"))
     assert not edge.ledger.stored_answers([question.request for question in build(of_test)])
 
 
@@ -163,10 +163,56 @@ def test_the_search_takes_no_more_rows_than_it_was_told_and_the_same_for_each_va
 def test_examples_of_a_prompt_come_from_train_only(copy: Workspace) -> None:
     questions = build(contest.search_panel(copy, edge_of(copy).provider))
     sent = b"".join(question.body for question in questions).decode()
-    assert not any(text in sent for text in copy.partitions.test["input"])
-    asked = copy.partitions.validation.set_index("id").loc[[question.case for question in questions], "input"]
+    assert not any(text in sent for text in copy.rows("test")["input"])
+    asked = copy.rows("validation").set_index("id").loc[[question.case for question in questions], "input"]
     assert {sent.count(text) for text in asked} == {len(copy.prompts)}, "as the question of each prompt, never more"
-    assert sum(text in sent for text in copy.partitions.train["input"]) > 10
+    assert sum(text in sent for text in copy.rows("train")["input"]) > 10
+
+
+# ---------------------------------------------------------------- folds
+
+
+@pytest.fixture
+def folded(own_home: Path, tmp_path: Path) -> Workspace:
+    """A run on few rows, in groups of three, about to search its prompts in five folds."""
+    changes = {"split": {"min_test": 10}, "leakage": {"on_leak": "withhold"}}
+    path = small_use_case(tmp_path / "case", rows=90, **changes)
+    contract = json.loads((tmp_path / "case" / "contract.yaml").read_text())
+    contract["columns"]["sender"], contract["mapping"]["group"] = {}, "sender"
+    (tmp_path / "case" / "contract.yaml").write_text(json.dumps(contract))
+    grouped = [row | {"sender": f"sender-{number // 3}"} for number, row in enumerate(small_rows(90, seed=1))]
+    (tmp_path / "case" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in grouped))
+    return take_data_steps(begin(path, train=False, settings={"prompts.folds": 5}))
+
+
+def in_search(space: Workspace) -> pd.DataFrame:
+    return pd.concat([space.rows("train"), space.rows("validation")])
+
+
+def test_in_folds_every_variant_is_scored_on_all_train_and_validation_rows_and_no_test_row(folded: Workspace) -> None:
+    edge, searched = edge_of(folded), in_search(folded)
+    found = contest.search(folded, edge, unseen)
+    assert (found.folds, {tried.rows for tried in found.tried}) == (5, {len(searched)})
+    answers = folded.folder.read_frame("validation_answers.parquet")
+    assert set(answers["case"]) == set(searched["id"])
+    assert set(answers["case"]).isdisjoint(folded.partitions.test["id"])
+
+
+def test_without_folds_the_search_says_that_there_were_none(sealed: Workspace) -> None:
+    assert contest.search(sealed, edge_of(sealed), unseen).folds is None
+
+
+def test_in_folds_no_row_is_shown_an_example_of_its_own_group(folded: Workspace) -> None:
+    questions = build(contest.search_panel(folded, edge_of(folded).provider))
+    searched = in_search(folded).set_index("id")
+    kin = {id_: set(searched["input"][searched["group"] == row.group]) for id_, row in searched.iterrows()}
+    shown = 0
+    for question in questions:
+        body = json.dumps(json.loads(question.body), ensure_ascii=False)
+        told = {text for text in searched["input"] if text in body} - {searched.loc[question.case, "input"]}
+        assert told.isdisjoint(kin[question.case])
+        shown += len(told)
+    assert shown == 3 * len(searched), "the one variant with examples shows three of other folds"
 
 
 # ---------------------------------------------------------------- the test set
@@ -192,6 +238,32 @@ def test_the_opening_of_the_test_set_is_on_record_before_the_first_answer(sealed
     opening = Ledger().openings("small")[0]
     assert opening.candidates == ("best-prompt",)
     assert opening.test_sha256 == data.counts(sealed).test.sha256
+
+
+def evaluated(space: Workspace) -> Workspace:
+    edge = edge_of(space)
+    data.seal(space, edge.ledger)
+    contest.search(space, edge, unseen)
+    contest.evaluate(space, edge, None, unseen)
+    return space
+
+
+def test_an_identical_second_run_opens_nothing_and_counts_as_no_verdict(sealed: Workspace) -> None:
+    evaluated(sealed)
+    path = sealed.case.folder / "small.yaml"
+    second = evaluated(take_data_steps(begin(path, train=False)))
+    assert second.folder.read_frame("answers.parquet")["stored"].all()
+    assert [opening.run for opening in Ledger().openings("small")] == [sealed.folder.run]
+    assert data.sealed(take_data_steps(begin(path, train=False))).verdicts == 1
+
+
+def test_another_prompt_on_the_same_test_set_opens_it_again(sealed: Workspace) -> None:
+    evaluated(sealed)
+    prompts = sealed.case.folder / "prompts"
+    for prompt in prompts.iterdir():
+        prompt.write_text(prompt.read_text().replace("opic", "ubject"))
+    second = evaluated(take_data_steps(begin(sealed.case.folder / "small.yaml", train=False)))
+    assert [opening.run for opening in Ledger().openings("small")] == [sealed.folder.run, second.folder.run]
 
 
 def test_every_candidate_answers_every_test_row_and_each_answer_has_a_score(finished: Finished) -> None:

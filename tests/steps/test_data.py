@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from data_contracts.records import PARTITIONS, Counts, LeakageReport
@@ -15,7 +14,7 @@ from tasks import workspace
 from tasks.errors import DataError, LeakageError
 from tasks.ledger import Ledger
 from tasks.run_folder import TamperedFileError
-from tasks.steps import data
+from tasks.steps import curation, data
 from tasks.workspace import Workspace
 from tests.dying_disk import KilledError, dying_after
 from tests.small_use_case import small_rows, small_use_case
@@ -85,7 +84,7 @@ def test_every_curated_row_trains_validates_tests_or_is_withheld(defective: Work
     assert sum(rows) == counts.curated
     curated = defective.folder.read_frame("curated.parquet")
     assert sorted(places(defective)) == sorted(curated["id"])
-    assert counts.test.sha256 == data.digest(parts.test)
+    assert counts.test.sha256 == data.digest(defective, "test")
 
 
 def test_a_place_for_every_row_is_demanded_when_partitions_are_read(defective: Workspace) -> None:
@@ -100,17 +99,23 @@ def test_too_many_bad_rows_stop_the_run_with_the_quarantine_on_disk(tmp_path: Pa
     write_rows(tmp_path / "case" / "rows.jsonl", [row | {"label": 3} for row in small_rows(50, seed=1)])
     space = begin(path)
     with pytest.raises(DataError, match=r"50 of 50 records .* are in quarantine") as stopped:
-        data.curate(space)
+        curation.curate(space, Ledger())
     assert stopped.value.exit_code == 3
     assert len(space.folder.read_bytes("quarantine.jsonl").splitlines()) == 50
-    assert not space.folder.has("curated.parquet")
+    with pytest.raises(DataError, match="in quarantine"):
+        curation.curate(workspace.reopen(space.folder.run), Ledger())
 
 
-def test_the_digest_of_rows_depends_on_id_input_and_output_and_not_on_their_order() -> None:
-    rows = pd.DataFrame({"id": ["a", "b"], "input": ["x", "y"], "output": ["1", "2"], "line": [1, 2]})
-    assert data.digest(rows) == data.digest(rows.iloc[::-1].assign(line=7))
-    for column in ("id", "input", "output"):
-        assert data.digest(rows) != data.digest(rows.assign(**{column: ["z", "y"]}))
+@pytest.mark.parametrize("column", ["id", "input", "output"])
+def test_the_digest_of_a_partition_depends_on_id_input_and_output(defective: Workspace, column: str) -> None:
+    before = data.digest(defective, "test")
+    rows = defective.folder.read_frame("curated.parquet")
+    defective.folder.write_frame("curated.parquet", rows.assign(line=7))
+    assert data.digest(defective, "test") == before
+    tested = rows["id"].isin(defective.partitions.test["id"])
+    changed = rows.assign(**{column: rows[column].mask(tested, rows[column] + "x")})
+    defective.folder.write_frame("curated.parquet", changed)
+    assert data.digest(defective, "test") != before
 
 
 # ---------------------------------------------------------------- training files
@@ -118,12 +123,11 @@ def test_the_digest_of_rows_depends_on_id_input_and_output_and_not_on_their_orde
 
 def test_training_files_hold_train_and_validation_rows_and_no_test_row(defective: Workspace) -> None:
     training, validation = data.training_files(defective)
-    parts = defective.partitions
-    for file, rows in ((training, parts.train), (validation, parts.validation)):
+    for file, rows in ((training, defective.rows("train")), (validation, defective.rows("validation"))):
         texts = Path(file.path).read_text()
         assert file.examples == len(rows) == len(texts.splitlines())
         assert all(text in texts for text in rows["input"])
-        assert not any(text in texts for text in parts.test["input"])
+        assert not any(text in texts for text in defective.rows("test")["input"])
 
 
 def test_fewer_than_ten_validation_rows_make_no_validation_file(tmp_path: Path) -> None:
@@ -177,17 +181,22 @@ def test_a_kill_at_any_file_of_a_step_is_mended_by_taking_the_step_again(tmp_pat
                 break
             again = workspace.reopen(attempt.folder.run)
             step(again)
-            assert again.folder.manifest() == whole.folder.manifest(), f"{name}, killed after {files} files"
+            assert hashes(again) == hashes(whole), f"{name}, killed after {files} files"
             assert again.folder.changed_files() == []
         assert files > 1, "it was never killed"
         reached = whole
 
 
 STEPS: dict[str, Callable[[Workspace], object]] = {
-    "curate": data.curate,
+    "curate": lambda space: curation.curate(space, Ledger()),
     "partition": lambda space: data.partition(space, Ledger()),
-    "check_leakage": data.check_leakage,
+    "check_leakage": lambda space: data.check_leakage(space, Ledger()),
 }
+
+
+def hashes(space: Workspace) -> dict[str, str]:
+    """Of every file but the page, which names its run."""
+    return {name: digest for name, digest in space.folder.manifest().items() if name != "data.html"}
 
 
 def copy_of(space: Workspace, name: str) -> Workspace:
@@ -238,12 +247,12 @@ def test_withhold_keeps_the_train_side_out_and_both_sums_hold(tmp_path: Path) ->
     assert sorted(space.partitions.withheld["id"]) == ["row-0", "row-1"]
     assert counts.curated == counts.train.rows + counts.validation.rows + counts.test.rows + counts.withheld
     training = Path(data.training_files(space)[0].path).read_text()
-    assert not any(text in training for text in space.partitions.withheld["input"])
+    assert not any(text in training for text in space.rows("withheld")["input"])
 
 
 def test_a_prompt_that_holds_a_test_input_stops_the_run_and_quotes_none(tmp_path: Path) -> None:
     path = small_use_case(tmp_path / "case", rows=120, **SMALL)
-    tested = take_data_steps(begin(path)).partitions.test.iloc[0]
+    tested = take_data_steps(begin(path)).rows("test").iloc[0]
     prompt = json.loads((tmp_path / "case" / "prompts" / "described.yaml").read_text())
     prompt["rules"] = [f"For example, {tested['input'].upper()}! is about {tested['output']}."]
     (tmp_path / "case" / "prompts" / "described.yaml").write_text(json.dumps(prompt))
@@ -256,11 +265,11 @@ def test_a_prompt_that_holds_a_test_input_stops_the_run_and_quotes_none(tmp_path
 
 def test_a_label_description_that_holds_a_test_input_stops_the_run(tmp_path: Path) -> None:
     path = small_use_case(tmp_path / "case", rows=120, **SMALL)
-    tested = take_data_steps(begin(path)).partitions.test.iloc[0]
+    tested = take_data_steps(begin(path)).rows("test").iloc[0]
     contract = json.loads((tmp_path / "case" / "contract.yaml").read_text())
     contract["labels"]["fruit"] = f"such as: {tested['input']}"
     (tmp_path / "case" / "contract.yaml").write_text(json.dumps(contract))
-    with pytest.raises(DataError, match="prompt described: its text or the label descriptions hold 1"):
+    with pytest.raises(DataError, match=r"prompt (described|shown): its text or the label descriptions hold 1"):
         take_data_steps(begin(path))
 
 
@@ -287,7 +296,7 @@ def rename_rows(path: Path) -> None:
 
 
 def by_text(space: Workspace) -> dict[str, str]:
-    return {text: name for name in PARTITIONS for text in getattr(space.partitions, name)["input"]}
+    return {text: name for name in PARTITIONS for text in space.rows(name)["input"]}
 
 
 def test_sealing_again_changes_nothing(tmp_path: Path) -> None:

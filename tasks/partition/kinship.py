@@ -1,0 +1,100 @@
+"""Which rows belong together: rows of one group, rows of the same words, and copies of each other."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tasks.similarity.clusters import connected
+
+Positions = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
+
+def shared_groups(rows: pd.DataFrame) -> pd.Series:
+    """The group of each row; None where it is only the row's own id, standing in for a group that was not given."""
+    given = (rows["group"] != rows["id"]).to_numpy()
+    names = rows["group"].to_numpy(object)
+    shared = set(names[given])
+    return rows["group"].where(np.fromiter((name in shared for name in names), np.bool_, len(names)))
+
+
+@dataclass(frozen=True)
+class Links:
+    """Rows and the keys that hold them together, one entry a membership: a group, words, or a pair of copies.
+
+    Keys 0..len(groups)-1 are the groups. Words of a single row hold nothing together and are left out.
+    """
+
+    rows: Positions
+    keys: Positions
+    groups: list[str]
+    size: int  # rows in all
+    count: int  # keys in all
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, near: pd.DataFrame) -> Self:
+        """Links of KEY_COLUMNS rows numbered 0..n-1; `near` holds pairs of these numbers as left and right."""
+        groups, names = pd.factorize(shared_groups(rows))
+        grouped = np.flatnonzero(groups >= 0)
+        copied = np.flatnonzero(rows["words"].duplicated(keep=False))
+        words = pd.factorize(rows["words"].iloc[copied])[0]
+        pairs = np.arange(len(near))
+        members = (grouped, copied, near["left"].to_numpy(), near["right"].to_numpy())
+        words_from, pairs_from = len(names), len(names) + len(copied)
+        keys = (groups[grouped], words + words_from, pairs + pairs_from, pairs + pairs_from)
+        return cls(_joined(members), _joined(keys), names.tolist(), len(rows), pairs_from + len(near))
+
+    def among(self, chosen: Flags) -> Self:
+        """The links between the chosen rows, which get new numbers in their order."""
+        kept = chosen[self.rows]
+        numbers = np.cumsum(chosen) - 1
+        return replace(self, rows=numbers[self.rows[kept]], keys=self.keys[kept], size=int(chosen.sum()))
+
+    def units(self) -> Positions:
+        """Unit number of each row: rows that share a key, directly or by a chain, are one unit."""
+        units: Positions = connected(self.size, [pd.Series(self.keys, index=self.rows)])
+        return units
+
+
+@dataclass(frozen=True)
+class Units:
+    """Rows in the units that stay together, and a place in [0, 1) for each unit."""
+
+    rows: Positions
+    of: Positions  # unit 0..k-1 of each of these rows
+    position: npt.NDArray[np.float64]  # of each unit
+    sizes: Positions  # rows of each unit
+
+    @classmethod
+    def among(cls, rows: pd.DataFrame, links: Links, chosen: Flags, seed: int) -> Self:
+        """Units of the chosen rows of a frame, as if there were no others.
+
+        A unit's place is the hash of one member, its anchor: the member with the smallest second hash, so that a row
+        which joins a unit of n moves it with probability 1/(n+1) only. A member is a group, or the words of a row
+        that has none: both stay the same when lines are inserted or files renamed.
+        """
+        within = links.among(chosen)
+        of = pd.factorize(within.units())[0].astype(np.int64)
+        members = ("words " + rows["words"][chosen]).to_numpy(object, copy=True)
+        grouped = within.keys < len(links.groups)
+        members[within.rows[grouped]] = [f"group {links.groups[key]}" for key in within.keys[grouped]]
+        order, place = _hashes(members, seed)
+        anchors = np.lexsort((order, of))
+        first = np.unique(of[anchors], return_index=True)[1]
+        return cls(np.flatnonzero(chosen), of, place[anchors][first] / 2**64, np.bincount(of))
+
+
+def _hashes(members: npt.NDArray[np.object_], seed: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Two independent hashes of each member."""
+    start = f"{seed}\n"
+    digests = b"".join(hashlib.sha256((start + member).encode()).digest() for member in members)
+    hashes = np.frombuffer(digests, dtype=">u8").reshape(len(members), 4).astype(np.uint64)
+    return hashes[:, 0], hashes[:, 1]
+
+
+def _joined(parts: tuple[npt.NDArray[np.integer], ...]) -> Positions:
+    return np.concatenate(parts).astype(np.int64)

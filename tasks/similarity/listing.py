@@ -1,0 +1,174 @@
+"""Compiled: the first rows of train under each trigram of the judged rows, and so their likeliest sources."""
+
+
+HEAD
+
+
+@compiled
+def rare_keys(rows: Rows, cut: Cut, edges: Int64s, keys: UInt64s) -> None:
+    """Each row's rare trigrams into its stretch of `keys`: all, or the smallest ones, in order, where it is short."""
+    grams, seen = room(rows)
+    for row in range(len(rows.start)):
+        size, _mask = rare(rows, row, cut, grams, seen)
+        stretch = keys[edges[row] : edges[row + 1]]
+        if size <= len(stretch):
+            stretch[:size] = grams[:size]
+        else:
+            smallest(grams[:size], stretch)
+
+
+@compiled
+def list_rows(rows: Rows, share: tuple[int, int], index: Index) -> None:
+    """Enter each row in the lists of its trigrams, those of this share of the slots, until a list is full."""
+    grams, seen = room(rows)
+    keys = np.empty(len(grams), np.int64)
+    here, most = _capacity(index)
+    next_line = index.start[share[0]]  # a share goes on in lines of its own
+    for row in range(len(rows.start)):
+        size = _in_share(grams[: trigrams(rows, row, grams)], share, index)
+        size = _not_full(keys[: _keys_of(grams[:size], index, keys)], index, most)
+        mask = cleared(seen, size)
+        for key in keys[:size]:
+            if enter(seen, mask, np.uint64(key + 1) * FIRST):
+                line = index.lines[key]
+                if line[1] == here:
+                    line[-1] = next_line
+                    next_line += 1
+                if line[1] < here:
+                    line[2 + line[1]] = row
+                else:
+                    index.more[line[-1], line[1] - here] = row
+                line[1] += 1
+
+
+@compiled
+def choose(judged: Rows, cut: Cut, index: Index, found: Found) -> None:
+    """The likeliest sources of each judged row: of the rows listed under its trigrams those that share most."""
+    grams, seen = room(judged)
+    keys = np.empty(len(grams), np.int64)
+    room = power_of_two(2 * len(grams) * _capacity(index)[1])
+    whole, nats = np.empty((3, room), np.int32), np.empty(room, np.float32)
+    sources = Sources(whole[0], nats, whole[1], whole[2])
+    for row in range(len(judged.start)):
+        if found.known[row] >= 0:
+            found.trained[row, 0] = found.known[row]
+        else:
+            size, _mask = rare(judged, row, cut, grams, seen)
+            size = _keys_of(grams[:size], index, keys)
+            number = _gather(grams, keys[:size], cut, index, found.before[row], sources)
+            _keep_best(sources, number, found.trained[row], found.evidence[row])
+
+
+@compiled
+def _gather(grams: UInt64s, keys: Int64s, cut: Cut, index: Index, before: int, sources: Sources) -> int:
+    """Add up the nats that each row listed under a key shares; returns how many rows there are.
+
+    A full list names a few of many rows: it is asked only where most phrases of a row are so common.
+    """
+    full = listed = 0
+    for key in keys:
+        full += index.lines[key, 1] == _capacity(index)[1]
+        listed += index.lines[key, 1]
+    mask = power_of_two(2 * listed) - 1
+    sources.row[: mask + 1] = -1
+    number = 0
+    asked = _capacity(index)[1] - (2 * full <= len(keys))
+    for at in range(len(keys)):
+        if index.lines[keys[at], 1] <= asked:
+            nats = nats_of(cut, grams[at]) + LISTED
+            number = _add(index, keys[at], before, nats, sources, mask, number)
+    return number
+
+
+@compiled
+def _add(index: Index, key: int, before: int, nats: float, sources: Sources, mask: int, number: int) -> int:
+    here, _most = _capacity(index)
+    line = index.lines[key]
+    for at in range(line[1]):
+        row = line[2 + at] if at < here else index.more[line[-1], at - here]
+        if row >= before:
+            break
+        place = np.int64(np.uint64(row) * FIRST >> HALF) & mask
+        while sources.row[place] != row and sources.row[place] >= 0:
+            place = (place + 1) & mask
+        if sources.row[place] < 0:
+            sources.row[place], sources.nats[place], sources.keys[place], sources.place[number] = row, 0, 0, place
+            number += 1
+        sources.nats[place] += nats
+        sources.keys[place] += 1
+    return number
+
+
+@compiled
+def _keep_best(sources: Sources, number: int, chosen: Int32s, nats: Floats) -> None:
+    """The rows that share most, in order; of two that share as much, the earlier one."""
+    for place in sources.place[:number]:
+        row, shared = sources.row[place], sources.nats[place]
+        rank = len(chosen) if sources.keys[place] >= MIN_KEYS else 0
+        while rank > 0 and (
+            chosen[rank - 1] < 0 or shared > nats[rank - 1] or (shared == nats[rank - 1] and row < chosen[rank - 1])
+        ):
+            rank -= 1
+            if rank + 1 < len(chosen):
+                chosen[rank + 1], nats[rank + 1] = chosen[rank], nats[rank]
+            chosen[rank], nats[rank] = row, shared
+
+
+@compiled
+def _keys_of(grams: UInt64s, index: Index, keys: Int64s) -> int:
+    """Lines of the trigrams that are keys, which move to the front; how many.
+
+    Step by step for all of them, so that the processor waits for memory once a step and not once a trigram.
+    """
+    for at in range(len(grams)):
+        keys[at] = index.start[np.int64(grams[at] >> index.shift)]
+    size = 0
+    for at in range(len(grams)):
+        gram, key = grams[at], keys[at]
+        behind = index.start[np.int64(gram >> index.shift) + 1]
+        while key < behind and np.uint32(index.lines[key, 0]) != np.uint32(gram):
+            key += 1
+        grams[size], keys[size] = gram, key
+        size += key < behind
+    return size
+
+
+@compiled
+def _in_share(grams: UInt64s, share: tuple[int, int], index: Index) -> int:
+    """Those of the share move to the front; how many."""
+    size = 0
+    for gram in grams:
+        grams[size] = gram
+        size += share[0] <= np.int64(gram >> index.shift) < share[1]
+    return size
+
+
+@compiled
+def _not_full(keys: Int64s, index: Index, most: int) -> int:
+    """Those whose lists have room move to the front; how many."""
+    size = 0
+    for key in keys:
+        keys[size] = key
+        size += index.lines[key, 1] < most
+    return size
+
+
+@compiled
+def _capacity(index: Index) -> tuple[int, int]:
+    """Rows that a line lists, and that line and its other one list together."""
+    here = index.lines.shape[1] - 3
+    return here, here + index.more.shape[1]
+
+
+@compiled
+def smallest(grams: UInt64s, kept: UInt64s) -> None:
+    """As many of the smallest as `kept` has room for, in order."""
+    size = 0
+    for gram in grams:
+        if size < len(kept) or gram < kept[size - 1]:
+            size = min(size + 1, len(kept))
+            place = size - 1
+            while place > 0 and kept[place - 1] > gram:
+                kept[place] = kept[place - 1]
+                place -= 1
+            kept[place] = gram
