@@ -131,7 +131,11 @@ class Semantic(Strict):
 class Leakage(Strict):
     """What counts as a leak between train and evaluation rows, and what happens then."""
 
-    on_leak: Literal["stop", "withhold"] = Field("stop", description="withhold: the train side leaves, counted")
+    on_leak: Literal["stop", "withhold"] = Field(
+        "stop",
+        description="With split.method: given; withhold: the train side leaves, counted. Rows that are split here are "
+        "kept apart before; what still turns out alike is withheld",
+    )
     near: float = Field(0.45, gt=0, le=1, description="Jaccard of rare word trigrams from which a pair is a leak")
     passages: float = Field(
         0.08, gt=0, le=1, description="Shared weight of rare trigrams from which an excerpt or a wrapped text is a leak"

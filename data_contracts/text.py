@@ -38,7 +38,8 @@ def normalised_words(text: str) -> str:
     if text.isascii():
         return b" ".join(text.encode().translate(_ASCII_WORDS).split()).decode() or " ".join(text.split())
     plain = folded(text)
-    return " ".join(plain.translate(SEPARATORS).split()) or " ".join(plain.split())
+    words = unicodedata.normalize("NFKC", plain.translate(SEPARATORS))  # an invisible character kept an accent apart
+    return " ".join(words.split()) or " ".join(plain.split())
 
 
 def folded(text: str) -> str:

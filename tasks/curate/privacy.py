@@ -1,10 +1,11 @@
 """Secrets and personal data in the text of a row: masked, turned away or let through, and counted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from data_contracts.data_policy import Privacy, PrivateKind
 from tasks.curate.defects import Code, Defect
-from tasks.curate.private.personal_data import PersonalData, figures, plain
+from tasks.curate.private.personal_data import EMAIL, FEWEST_FIGURES, PersonalData, figures, plain
 from tasks.curate.private.secret_patterns import SecretPatterns, has_long_word
 
 NAMES: dict[PrivateKind, str] = {  # the surest first: where two overlap, it says what the text is
@@ -17,6 +18,8 @@ NAMES: dict[PrivateKind, str] = {  # the surest first: where two overlap, it say
     "phone": "a phone number",
 }
 SUREST = list(NAMES)
+SHORT = 64  # characters of a text that may come again and again: a label, a slice, a group
+REMEMBERED = 4096
 Find = tuple[int, int, PrivateKind]
 
 
@@ -28,6 +31,7 @@ class Screen:
         self._policy = policy
         self._secrets, self._personal = SecretPatterns(), PersonalData()
         self._counted: set[str] = set()
+        self._finds_in_short = lru_cache(REMEMBERED)(self._finds)
 
     def next_row(self) -> None:
         """What is found from now on belongs to another row."""
@@ -38,7 +42,7 @@ class Screen:
 
         Raises Defect where a find is to be blocked or quarantined; it names the kind and quotes nothing.
         """
-        finds = self._finds(text)
+        finds = self._finds_in_short(text) if len(text) <= SHORT else self._finds(text)
         if not finds:
             return text
         kinds = dict.fromkeys(kind for _, _, kind in finds)
@@ -49,15 +53,20 @@ class Screen:
                 raise Defect(Code.SECRET if kind == "secret" else Code.PERSONAL_DATA, _remedy(kind), field)
         return "".join(self._masked(text, finds))
 
-    def _finds(self, text: str) -> list[Find]:
+    def _finds(self, text: str) -> Sequence[Find]:
         """What stands where, in the order of the text. Bytes are counted first: most texts need no search."""
         text = plain(text)
         raw = text.encode("utf-8", "replace")
-        if not (figures(raw) or has_long_word(raw) or b"@" in raw):
-            return []
-        found: list[Find] = [(start, end, "secret") for start, end in self._secrets.spans(text, raw)]
-        found += [(start, end, kind) for kind, (start, end) in self._personal.spans(text, raw)]
-        return _apart(found)
+        digits, is_wordy, found = figures(raw), has_long_word(raw), list[Find]()
+        if is_wordy:
+            found += [(start, end, "secret") for start, end in self._secrets.in_long_words(text, raw)]
+        if is_wordy or digits:
+            found += [(start, end, "secret") for start, end in self._secrets.assigned(text, raw)]
+        if b"@" in raw:
+            found += [(*match.span(), "email") for match in EMAIL.finditer(text)]
+        if digits >= FEWEST_FIGURES:
+            found += [(start, end, kind) for kind, (start, end) in self._personal.numbers(text, raw)]
+        return _apart(found) if found else ()
 
     def _count(self, kind: PrivateKind) -> None:
         if kind not in self._counted:
@@ -65,7 +74,7 @@ class Screen:
             actions, action = self.finds.setdefault(kind, {}), self._policy.action(kind)
             actions[action] = actions.get(action, 0) + 1
 
-    def _masked(self, text: str, finds: list[Find]) -> Iterator[str]:
+    def _masked(self, text: str, finds: Sequence[Find]) -> Iterator[str]:
         at = 0
         for start, end, kind in finds:
             if self._policy.action(kind) == "mask":

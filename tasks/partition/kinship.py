@@ -10,6 +10,9 @@ import pandas as pd
 
 from tasks.similarity.clusters import connected
 
+MAX_UNIT = 0.05  # of the rows that are placed together
+MIN_LARGE = 20  # rows; in a set so small that a twentieth is less, so many are no flood
+LETS_GO = (1.0, 1.75, 2.0)  # strength below which a key is let go: shared passages, then looser copies, then all copies
 Positions = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -33,7 +36,7 @@ class Links:
     keys: Positions
     groups: list[str]
     size: int  # rows in all
-    count: int  # keys in all
+    strength: npt.NDArray[np.float64]  # of each key: 2 of a group and of words, the score of passages, of copies 1 more
 
     @classmethod
     def of(cls, rows: pd.DataFrame, near: pd.DataFrame) -> Self:
@@ -46,7 +49,14 @@ class Links:
         members = (grouped, copied, near["left"].to_numpy(), near["right"].to_numpy())
         words_from, pairs_from = len(names), len(names) + len(copied)
         keys = (groups[grouped], words + words_from, pairs + pairs_from, pairs + pairs_from)
-        return cls(_joined(members), _joined(keys), names.tolist(), len(rows), pairs_from + len(near))
+        copies = near["score"].to_numpy() + (near["kind"] != "shared passages").to_numpy()
+        strength = np.concatenate([np.full(pairs_from, 2.0), copies])
+        return cls(_joined(members), _joined(keys), names.tolist(), len(rows), strength)
+
+    @property
+    def count(self) -> int:
+        """Keys in all."""
+        return len(self.strength)
 
     def among(self, chosen: Flags) -> Self:
         """The links between the chosen rows, which get new numbers in their order."""
@@ -58,6 +68,21 @@ class Links:
         """Unit number of each row: rows that share a key, directly or by a chain, are one unit."""
         units: Positions = connected(self.size, [pd.Series(self.keys, index=self.rows)])
         return units
+
+
+    def balanced(self) -> Self:
+        """Without the weakest keys of units beyond MAX_UNIT of the rows.
+
+        Where texts follow templates, chains of copies tie most groups into one unit, and no split could have the
+        shares that it is asked for. What is let go the leakage gate keeps apart, by withholding the train side.
+        """
+        found = self
+        for floor in LETS_GO:
+            units = found.units()
+            large = np.bincount(units) > max(MAX_UNIT * self.size, MIN_LARGE)
+            kept = ~(large[units[found.rows]] & (found.strength[found.keys] < floor))
+            found = replace(found, rows=found.rows[kept], keys=found.keys[kept])
+        return found
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,7 @@ class Units:
         which joins a unit of n moves it with probability 1/(n+1) only. A member is a group, or the words of a row
         that has none: both stay the same when lines are inserted or files renamed.
         """
-        within = links.among(chosen)
+        within = links.among(chosen).balanced()
         of = pd.factorize(within.units())[0].astype(np.int64)
         members = ("words " + rows["words"][chosen]).to_numpy(object, copy=True)
         grouped = within.keys < len(links.groups)

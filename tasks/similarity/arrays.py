@@ -15,8 +15,12 @@ Floats64 = npt.NDArray[np.float64]
 
 
 class Folding(NamedTuple):
-    """For each code point what it is and what it folds into; `several` holds how many, and then which."""
+    """For each code point what it is and what it folds into; `several` holds how many, and then which.
 
+    `plain` is the same for the letters of ASCII alone, by byte, and 0 for what is none.
+    """
+
+    plain: Bytes
     sort: Bytes
     into: Int32s
     several: Int32s
@@ -29,6 +33,10 @@ class Read(NamedTuple):
     length: Int32s
     words: UInt64s
     form: UInt64s
+
+    def part(self, span: slice) -> "Read":
+        """The rows of a span; nothing is copied."""
+        return Read(self.start[span], self.length[span], self.words[span], self.form[span])
 
 
 class Rows(NamedTuple):
@@ -65,12 +73,11 @@ class Index(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """A hash table of rows (-1 where free) with the nats and the keys that each shares, and where they were entered."""
+    """A hash table of rows (-1 where free), with the nats and the number of keys that each shares."""
 
     row: Int32s
     nats: Floats
     keys: Int32s
-    place: Int32s
 
 
 class Found(NamedTuple):
@@ -90,4 +97,4 @@ class Found(NamedTuple):
 
     def part(self, span: slice) -> "Found":
         """The rows of a span; nothing is copied."""
-        return Found(*(column[span] for column in self))
+        return Found._make(column[span] for column in self)

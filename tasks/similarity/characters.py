@@ -10,7 +10,7 @@ from tasks.similarity.arrays import Folding
 
 # A digit marks a number. A single is a word of its own, since its language puts no spaces. Several are what one
 # character folds into ("ß"). An intricate one depends on its neighbours (accents, jamo) and is left to Python.
-SEPARATOR, LETTER, DIGIT, SINGLE, DROPPED, SEVERAL, INTRICATE = range(7)
+LETTER, DIGIT, SINGLE, SEPARATOR, DROPPED, SEVERAL, INTRICATE = range(7)
 TABLED = 0x20000  # code points above are rare (ideographs of names, tags): one entry stands for all of them
 UNSPACED = (
     *((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0xAA60, 0xAA7F)),  # Thai and Lao, Burmese, Khmer
@@ -34,7 +34,9 @@ def folding(below: int = TABLED) -> Folding:
             several += [len(letters), *map(ord, letters)]
         elif len(letters) == 1:
             into[code] = ord(letters)
-    return Folding(sort, into, np.array(several, np.int32))
+    plain = np.zeros(256, np.uint8)
+    plain[:0x80] = np.where(sort[:0x80] == LETTER, into[:0x80], 0)
+    return Folding(plain, sort, into, np.array(several, np.int32))
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from data_contracts.use_case import Leakage
+from data_contracts.data_policy import Leakage
 from tasks.similarity.arrays import Int32s, Int64s
 from tasks.similarity.pairs import KINDS, SAME_WORDS, UNLIKE, judge, mark_known, of_one_form, pair_frame
 from tasks.similarity.phrases import RowCounts
@@ -27,12 +27,12 @@ def near_pairs(texts: Texts, counts: RowCounts, policy: Leakage) -> pd.DataFrame
     kind, score = judge(found, counts, policy)
     mark_known(kind, score, same, form)
     alike = np.nonzero(kind < UNLIKE)
-    sides = {"left": found.trained[alike], "right": alike[0]}
-    return pair_frame(sides, kind[alike], score[alike], found.evidence[alike])
+    left, right = found.trained[alike].astype(np.int64), alike[0].astype(np.int64)
+    return pair_frame({"left": left, "right": right}, kind[alike], score[alike], found.evidence[alike])
 
 
 def clusters(texts: Texts, counts: RowCounts, policy: Leakage) -> Int64s:
-    """Cluster number a row: rows that are alike, directly or by a chain. Short ones are alike by the same words only."""
+    """Cluster number a row: rows that are alike, directly or by a chain. Short ones by the same words only."""
     pairs = near_pairs(texts, counts, policy)
     left, right = pairs["left"].to_numpy(), pairs["right"].to_numpy()
     long = np.minimum(texts.length[left], texts.length[right]) >= policy.short_words

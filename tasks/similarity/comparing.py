@@ -1,7 +1,11 @@
 """Compiled: what a judged row and its likeliest sources share."""
 
+from tasks.similarity.arrays import Cut, Found, Rows
+from tasks.similarity.compiled import compiled
+from tasks.similarity.grams import members, own_words, rare, room, shared_nats, weight_of
 
-HEAD
+# Words are compared only where phrases hint at a copy: single words are shared by chance.
+MIN_PHRASES, MIN_NATS, MIN_OWN_WORDS = 3, 7.0, 7
 
 
 @compiled

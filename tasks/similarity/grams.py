@@ -1,7 +1,13 @@
 """Compiled parts of every loop: the trigrams of a row, sets of them, their weight."""
 
+import numpy as np
 
-HEAD
+from tasks.similarity.arrays import Cut, Rows, UInt32s, UInt64s
+from tasks.similarity.compiled import compiled
+
+FIRST, SECOND, THIRD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F), np.uint64(0x165667B19E3779F9)
+SPREAD = np.uint64(0xD6E8FEB86659FD93)
+HALF, REST = np.uint64(32), np.uint64(29)
 
 
 @compiled
@@ -48,24 +54,28 @@ def own_words(rows: Rows, row: int, cut: Cut, words: UInt64s, seen: UInt64s) -> 
 
 @compiled
 def weight_of(grams: UInt64s, cut: Cut) -> float:
+    """In nats, of all together."""
     nats = 0.0
     for gram in grams:
-        nats += nats_of(cut, gram)
+        nats += float(nats_of(cut, gram))
     return nats
 
 
 @compiled
 def nats_of(cut: Cut, gram: np.uint64) -> np.float32:
-    return cut.weight[min(cut.counts[counter_of(cut.counts, gram)], np.uint32(len(cut.weight) - 1))]
+    """What it says that two rows share it."""
+    return np.float32(cut.weight[min(cut.counts[counter_of(cut.counts, gram)], np.uint32(len(cut.weight) - 1))])
 
 
 @compiled
 def counter_of(counts: UInt32s, gram: np.uint64) -> int:
-    return np.int64(gram & np.uint64(len(counts) - 1))
+    """Place of its counter. Trigrams may share one."""
+    return int(np.int64(gram & np.uint64(len(counts) - 1)))
 
 
 @compiled
 def members(words: UInt64s, seen: UInt64s, mask: int) -> int:
+    """How many of the words have been seen."""
     shared = 0
     for word in words:
         shared += seen[place_of(seen, mask, word)] == word
@@ -80,7 +90,7 @@ def shared_nats(grams: UInt64s, cut: Cut, seen: UInt64s, mask: int) -> tuple[int
         place = place_of(seen, mask, gram)
         if seen[place] == gram:
             shared += 1
-            nats += nats_of(cut, gram)
+            nats += float(nats_of(cut, gram))
     return shared, nats
 
 
@@ -105,7 +115,7 @@ def cleared(seen: UInt64s, size: int) -> int:
 def enter(seen: UInt64s, mask: int, gram: np.uint64) -> bool:
     """Whether the set did not hold it yet."""
     place = place_of(seen, mask, gram)
-    new = seen[place] != gram
+    new = bool(seen[place] != gram)
     seen[place] = gram
     return new
 
@@ -113,7 +123,7 @@ def enter(seen: UInt64s, mask: int, gram: np.uint64) -> bool:
 @compiled
 def place_of(seen: UInt64s, mask: int, gram: np.uint64) -> int:
     """Where it stands in the set, or would stand."""
-    place = np.int64(gram >> HALF) & mask
+    place = int(np.int64(gram >> HALF)) & mask
     while seen[place] != gram and seen[place] != 0:
         place = (place + 1) & mask
     return place
@@ -121,6 +131,7 @@ def place_of(seen: UInt64s, mask: int, gram: np.uint64) -> int:
 
 @compiled
 def power_of_two(least: int) -> int:
+    """The smallest that is not less; 2 or more."""
     size = 2
     while size < least:
         size *= 2

@@ -1,20 +1,41 @@
 """Compiled: the first rows of train under each trigram of the judged rows, and so their likeliest sources."""
 
+import numpy as np
 
-HEAD
+from tasks.similarity.arrays import Cut, Floats, Found, Index, Int32s, Int64s, Rows, Sources, UInt64s
+from tasks.similarity.compiled import compiled
+from tasks.similarity.grams import FIRST, HALF, cleared, enter, nats_of, power_of_two, rare, room, trigrams
+
+LISTED = np.float32(0.25)  # nats that a shared trigram counts on top, so that it counts however common it is
+NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)  # sorts behind every trigram
+MIN_KEYS = 2  # one shared phrase is no reason to look closer
 
 
 @compiled
 def rare_keys(rows: Rows, cut: Cut, edges: Int64s, keys: UInt64s) -> None:
-    """Each row's rare trigrams into its stretch of `keys`: all, or the smallest ones, in order, where it is short."""
+    """Each row's rare trigrams into its stretch of `keys`, filled up with NOTHING.
+
+    All, or the smallest ones, in order, where the stretch is too short for all.
+    """
     grams, seen = room(rows)
     for row in range(len(rows.start)):
         size, _mask = rare(rows, row, cut, grams, seen)
         stretch = keys[edges[row] : edges[row + 1]]
         if size <= len(stretch):
             stretch[:size] = grams[:size]
+            stretch[size:] = NOTHING
         else:
             smallest(grams[:size], stretch)
+
+
+@compiled
+def distinct(keys: UInt64s) -> int:
+    """One of each key, but NOTHING, moves to the front of the keys, which are in order; how many."""
+    size = 0
+    for key in keys:
+        keys[size] = key
+        size += int(key != NOTHING and (size == 0 or key != keys[size - 1]))
+    return size
 
 
 @compiled
@@ -45,44 +66,45 @@ def list_rows(rows: Rows, share: tuple[int, int], index: Index) -> None:
 def choose(judged: Rows, cut: Cut, index: Index, found: Found) -> None:
     """The likeliest sources of each judged row: of the rows listed under its trigrams those that share most."""
     grams, seen = room(judged)
-    keys = np.empty(len(grams), np.int64)
-    room = power_of_two(2 * len(grams) * _capacity(index)[1])
-    whole, nats = np.empty((3, room), np.int32), np.empty(room, np.float32)
-    sources = Sources(whole[0], nats, whole[1], whole[2])
+    keys, nats = np.empty(len(grams), np.int64), np.empty(len(grams), np.float32)
+    places = power_of_two(2 * len(grams) * _capacity(index)[1])
+    sources = Sources(np.empty(places, np.int32), np.empty(places, np.float32), np.empty(places, np.int32))
     for row in range(len(judged.start)):
         if found.known[row] >= 0:
             found.trained[row, 0] = found.known[row]
         else:
             size, _mask = rare(judged, row, cut, grams, seen)
             size = _keys_of(grams[:size], index, keys)
-            number = _gather(grams, keys[:size], cut, index, found.before[row], sources)
-            _keep_best(sources, number, found.trained[row], found.evidence[row])
+            for at in range(size):
+                nats[at] = nats_of(cut, grams[at]) + LISTED
+            likely = _gather(keys[:size], nats, index, found.before[row], sources)
+            _keep_best(likely, found.trained[row], found.evidence[row])
 
 
 @compiled
-def _gather(grams: UInt64s, keys: Int64s, cut: Cut, index: Index, before: int, sources: Sources) -> int:
-    """Add up the nats that each row listed under a key shares; returns how many rows there are.
+def _gather(keys: Int64s, nats: Floats, index: Index, before: int, room_for_all: Sources) -> Sources:
+    """Add up the nats that each row listed under a key shares.
 
     A full list names a few of many rows: it is asked only where most phrases of a row are so common.
     """
+    most = _capacity(index)[1]
     full = listed = 0
     for key in keys:
-        full += index.lines[key, 1] == _capacity(index)[1]
+        full += index.lines[key, 1] == most
         listed += index.lines[key, 1]
-    mask = power_of_two(2 * listed) - 1
-    sources.row[: mask + 1] = -1
-    number = 0
-    asked = _capacity(index)[1] - (2 * full <= len(keys))
+    places = power_of_two(2 * listed)
+    sources = Sources(room_for_all.row[:places], room_for_all.nats[:places], room_for_all.keys[:places])
+    sources.row[:] = -1
     for at in range(len(keys)):
-        if index.lines[keys[at], 1] <= asked:
-            nats = nats_of(cut, grams[at]) + LISTED
-            number = _add(index, keys[at], before, nats, sources, mask, number)
-    return number
+        if index.lines[keys[at], 1] < most or 2 * full > len(keys):
+            _add(index, keys[at], before, nats[at], sources)
+    return sources
 
 
 @compiled
-def _add(index: Index, key: int, before: int, nats: float, sources: Sources, mask: int, number: int) -> int:
-    here, _most = _capacity(index)
+def _add(index: Index, key: int, before: int, nats: np.float32, sources: Sources) -> None:
+    """Enter the rows of one list, as far as they stand before `before`."""
+    here, mask = _capacity(index)[0], len(sources.row) - 1
     line = index.lines[key]
     for at in range(line[1]):
         row = line[2 + at] if at < here else index.more[line[-1], at - here]
@@ -92,19 +114,19 @@ def _add(index: Index, key: int, before: int, nats: float, sources: Sources, mas
         while sources.row[place] != row and sources.row[place] >= 0:
             place = (place + 1) & mask
         if sources.row[place] < 0:
-            sources.row[place], sources.nats[place], sources.keys[place], sources.place[number] = row, 0, 0, place
-            number += 1
+            sources.row[place], sources.nats[place], sources.keys[place] = row, 0, 0
         sources.nats[place] += nats
         sources.keys[place] += 1
-    return number
 
 
 @compiled
-def _keep_best(sources: Sources, number: int, chosen: Int32s, nats: Floats) -> None:
+def _keep_best(sources: Sources, chosen: Int32s, nats: Floats) -> None:
     """The rows that share most, in order; of two that share as much, the earlier one."""
-    for place in sources.place[:number]:
+    for place in range(len(sources.row)):
         row, shared = sources.row[place], sources.nats[place]
-        rank = len(chosen) if sources.keys[place] >= MIN_KEYS else 0
+        if row < 0 or sources.keys[place] < MIN_KEYS:
+            continue
+        rank = len(chosen)
         while rank > 0 and (
             chosen[rank - 1] < 0 or shared > nats[rank - 1] or (shared == nats[rank - 1] and row < chosen[rank - 1])
         ):
@@ -124,7 +146,7 @@ def _keys_of(grams: UInt64s, index: Index, keys: Int64s) -> int:
         keys[at] = index.start[np.int64(grams[at] >> index.shift)]
     size = 0
     for at in range(len(grams)):
-        gram, key = grams[at], keys[at]
+        gram, key = grams[at], int(keys[at])
         behind = index.start[np.int64(gram >> index.shift) + 1]
         while key < behind and np.uint32(index.lines[key, 0]) != np.uint32(gram):
             key += 1
@@ -139,7 +161,7 @@ def _in_share(grams: UInt64s, share: tuple[int, int], index: Index) -> int:
     size = 0
     for gram in grams:
         grams[size] = gram
-        size += share[0] <= np.int64(gram >> index.shift) < share[1]
+        size += int(share[0] <= np.int64(gram >> index.shift) < share[1])
     return size
 
 

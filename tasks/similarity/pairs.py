@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from data_contracts.use_case import Leakage
+from data_contracts.data_policy import Leakage
 from tasks.similarity.arrays import Found, Int32s
 from tasks.similarity.phrases import RowCounts
 from tasks.similarity.search import COMPARED, first_with, search

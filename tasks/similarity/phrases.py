@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data_contracts.use_case import Leakage
+from data_contracts.data_policy import Leakage
 from tasks.similarity import workers
 from tasks.similarity.arrays import Cut, UInt32s, UInt64s
-from tasks.similarity.texts import Texts
+from tasks.similarity.texts import Texts, spoken
 
 COUNTERS = 2**22  # hashed, 16 MB at any number of rows; at a million rows 15 trigrams of 1 row each share one
 # In a small set a real family of copies would soon exceed the share: a phrase of up to 20 rows always counts.
@@ -26,7 +26,7 @@ class RowCounts:
     @classmethod
     def of(cls, *texts: Texts) -> "RowCounts":
         """Count all rows of all texts."""
-        from tasks.similarity.loops import count_rows
+        from tasks.similarity.counting import count_rows
 
         counts = np.zeros(COUNTERS, np.uint32)
 
@@ -46,7 +46,8 @@ class RowCounts:
 
     def widespread(self, forms: UInt64s, policy: Leakage) -> npt.NDArray[np.bool_]:
         """Which of these forms are boilerplate."""
-        return self.counts[forms & np.uint64(COUNTERS - 1)] > self.most(policy)
+        rows = self.counts[forms & np.uint64(COUNTERS - 1)]
+        return np.asarray(rows > self.most(policy))
 
     def cut(self, policy: Leakage) -> Cut:
         """Which trigrams count, and for how much: ln(rows from which it is worthless / other rows that have it)."""
@@ -55,3 +56,14 @@ class RowCounts:
         others = np.maximum(np.arange(int(worthless) + chance + 2) - chance - 1, 1)
         weight = np.log(worthless / others).clip(min=0).astype(np.float32)
         return Cut(self.counts, self.most(policy), weight)
+
+    def boilerplate(self, texts: Texts, policy: Leakage, limit: int = 50) -> list[tuple[str, int]]:
+        """The phrases of these texts that do not count, the commonest first: words, and rows that have all of it."""
+        from tasks.similarity.counting import boilerplate_runs
+
+        cut = self.cut(policy)
+        runs = np.zeros((int(np.count_nonzero(self.counts > cut.most)), 4), np.int64)
+        runs = runs[: boilerplate_runs(texts.rows, cut, np.zeros(COUNTERS, np.uint8), runs)]
+        commonest = runs[np.argsort(-runs[:, 3], kind="stable")][:limit]
+        phrases = [spoken(texts.text(row))[first:behind] for row, first, behind in commonest[:, :3].tolist()]
+        return list(zip(map(" ".join, phrases), commonest[:, 3].tolist(), strict=True))

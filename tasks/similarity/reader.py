@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.similarity.arrays import Bytes, Folding, Int64s, Read, UInt32s
-from tasks.similarity.characters import DIGIT, DROPPED, INTRICATE, LETTER, SEVERAL, SINGLE, TABLED
+from tasks.similarity.characters import DIGIT, DROPPED, INTRICATE, SEVERAL, SINGLE, TABLED
 from tasks.similarity.compiled import compiled
 
 NUMBER = np.uint32(7)  # the one word that every number is
@@ -35,14 +35,14 @@ def _read_row(text: Bytes, folding: Folding, tokens: UInt32s) -> tuple[int, np.u
     number = False
     while place <= len(text):
         if word == run:  # most of most texts: the letters of a word without accents
-            while place < len(text) and text[place] < 0x80 and folding.sort[text[place]] == LETTER:
-                word = (word ^ np.uint64(folding.into[text[place]])) * PRIME
+            while place < len(text) and folding.plain[text[place]]:
+                word = (word ^ np.uint64(folding.plain[text[place]])) * PRIME
                 place += 1
             run = word
         code, place = _next(text, place)
         entry = min(code, TABLED)
         sort = folding.sort[entry]
-        if sort == LETTER or sort == DIGIT:  # noqa: PLR1714 - `in` is slower, compiled
+        if sort <= DIGIT:
             letter = np.uint64(folding.into[entry] if entry < TABLED else code)
             word, run = (word ^ letter) * PRIME, (run ^ letter) * PRIME
             number |= sort == DIGIT
@@ -71,13 +71,13 @@ def _next(text: Bytes, place: int) -> tuple[int, int]:
     """A code point and the place behind it; the end of the text is a space."""
     if place == len(text):
         return SPACE, place + 1
-    lead = np.int32(text[place])
+    lead = int(np.int64(text[place]))
     if lead < 0x80:
         return lead, place + 1
     more = 1 + (lead >= 0xE0) + (lead >= 0xF0)
     code = lead & (0x3F >> more)
     for behind in range(1, more + 1):
-        code = (code << 6) | (text[place + behind] & 0x3F)
+        code = (code << 6) | int(np.int64(text[place + behind]) & 0x3F)
     return code, place + 1 + more
 
 

@@ -1,8 +1,10 @@
 """The likeliest sources of rows: index their rare trigrams, list train under them, compare the rows listed most."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 
 from tasks.similarity import workers
 from tasks.similarity.arrays import Cut, Found, Index, Int32s, Int64s, UInt64s
@@ -18,7 +20,7 @@ NOTHING = np.uint64(2**64 - 1)  # sorts behind every trigram
 
 
 def search(judged: Texts, trained: Texts, cut: Cut, known: Int32s, compared: int = COMPARED) -> Found:
-    """Each judged row compared with its likeliest rows of train; where its source is `known` (not -1), with that one."""
+    """Each judged row compared with its likeliest rows of train; where its source is `known`, with that one."""
     found = _nothing_found(known, np.full(len(judged), len(trained), np.int32), compared)
     _fill(found, judged, trained, cut, keys=None)
     return found
@@ -33,10 +35,10 @@ def search_within(texts: Texts, cut: Cut, known: Int32s, keys: int) -> Found:
 
 def first_with(keys: UInt64s, wanted: UInt64s) -> Int32s:
     """Position of the first row whose key is the wanted one, -1 where there is none."""
-    values, first = np.unique(keys, return_index=True)
-    if not len(values):
-        return np.full(len(wanted), -1, np.int32)
-    place = np.searchsorted(values, wanted).clip(max=len(values) - 1)
+    among = np.flatnonzero(pd.Index(keys).isin(wanted))
+    values, first = np.unique(keys[among], return_index=True)
+    values, first = np.append(values, NOTHING), np.append(among[first], -1)
+    place = np.searchsorted(values, wanted)
     return np.where(values[place] == wanted, first[place], -1).astype(np.int32)
 
 
@@ -48,27 +50,38 @@ def _nothing_found(known: Int32s, before: Int32s, compared: int) -> Found:
 
 def _fill(found: Found, judged: Texts, trained: Texts, cut: Cut, keys: int | None) -> None:
     """Judged rows are searched in blocks. A row's result depends on itself, the counts and train alone."""
-    from tasks.similarity.loops import choose, compare_phrases, compare_words, list_rows
-
-    def judge(span: slice) -> None:
-        part = of_block.part(span)
-        choose(rows.part(span), cut, index, part)
-        compare_phrases(rows.part(span), trained.rows, cut, part)
-        compare_words(rows.part(span), trained.rows, cut, part)
-
-    sizes = np.maximum(judged.length - 2, 0).clip(max=keys)
+    sizes = np.clip(judged.length - 2, 0, keys or np.iinfo(np.int32).max)
     for block in _blocks(sizes):
-        rows, of_block = judged.take(block).rows, found.part(block)
-        index = _index(judged.take(block), sizes[block], cut)
-        workers.each(lambda share: list_rows(trained.rows, share, index), workers.shares(len(index.start) - 1))
-        workers.each(judge, workers.pieces(len(rows.start)))
+        part = judged.take(block)
+        index = _index(part, sizes[block], cut)
+        _list(trained, index)
+        _compare(found.part(block), part, trained, cut, index)
+
+
+def _list(trained: Texts, index: Index) -> None:
+    from tasks.similarity.listing import list_rows
+
+    workers.each(lambda share: list_rows(trained.rows, share, index), workers.shares(len(index.start) - 1))
+
+
+def _compare(found: Found, judged: Texts, trained: Texts, cut: Cut, index: Index) -> None:
+    from tasks.similarity.comparing import compare_phrases, compare_words
+    from tasks.similarity.listing import choose
+
+    def compare(span: slice) -> None:
+        part, rows = found.part(span), judged.rows.part(span)
+        choose(rows, cut, index, part)
+        compare_phrases(rows, trained.rows, cut, part)
+        compare_words(rows, trained.rows, cut, part)
+
+    workers.each(compare, workers.pieces(len(judged)))
 
 
 def _blocks(sizes: Int32s) -> Iterator[slice]:
     """Rows with so many trigrams together as are indexed at once."""
     passes = np.cumsum(sizes, dtype=np.int64) // KEYS_AT_ONCE
     edges = [0, *(np.flatnonzero(np.diff(passes)) + 1).tolist(), len(sizes)]
-    return (slice(first, last) for first, last in zip(edges, edges[1:], strict=False))
+    return (slice(first, last) for first, last in pairwise(edges))
 
 
 def _index(texts: Texts, sizes: Int32s, cut: Cut) -> Index:
@@ -84,13 +97,13 @@ def _index(texts: Texts, sizes: Int32s, cut: Cut) -> Index:
 
 
 def _rare_keys(texts: Texts, sizes: Int32s, cut: Cut) -> UInt64s:
-    from tasks.similarity.loops import rare_keys
+    from tasks.similarity.listing import distinct, rare_keys
 
     edges: Int64s = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    keys = np.full(edges[-1], NOTHING)
+    keys = np.empty(edges[-1], np.uint64)
     workers.each(
         lambda span: rare_keys(texts.rows.part(span), cut, edges[span.start : span.stop + 1], keys),
         workers.pieces(len(texts)),
     )
     keys.sort()
-    return keys[np.diff(keys, append=NOTHING) != 0]
+    return keys[: distinct(keys)]

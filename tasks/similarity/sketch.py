@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from data_contracts.use_case import Leakage
+from data_contracts.data_policy import Leakage
 from tasks.similarity import workers
 from tasks.similarity.arrays import UInt32s, UInt64s
 from tasks.similarity.pairs import MIN_SHARED
@@ -19,13 +19,13 @@ HALF, LOWER = np.uint64(32), np.uint64(2**32 - 1)
 
 def sketches(texts: Texts, counts: RowCounts, policy: Leakage) -> UInt32s:
     """A line a text: the 32 smallest hashes of its rare trigrams, in order. rows x 32."""
-    from tasks.similarity.loops import rare_keys
+    from tasks.similarity.listing import rare_keys
 
     found = np.full((len(texts), SIZE), EMPTY)
     cut = counts.cut(policy)
 
     def sketch(span: slice) -> None:
-        keys = np.full((span.stop - span.start, SIZE), np.uint64(2**64 - 1))
+        keys = np.empty((span.stop - span.start, SIZE), np.uint64)
         rare_keys(texts.rows.part(span), cut, np.arange(len(keys) + 1) * SIZE, keys.reshape(-1))
         found[span] = np.sort(keys >> np.uint64(32), axis=1)
 

@@ -35,13 +35,11 @@ def resemblance(ours: UInt32s, theirs: UInt32s, pairs: tuple[Int64s, Int64s], sc
     for pair in range(len(score)):
         one, other = ours[pairs[0][pair]], theirs[pairs[1][pair]]
         here = there = shared = either = 0
-        while either < size and min(one[here], other[there]) != EMPTY:
+        while max(either, here, there) < size and min(one[here], other[there]) != EMPTY:
             equal = one[here] == other[there]
             ahead = one[here] > other[there]
             here += not ahead
             there += equal or ahead
             shared += equal
             either += 1
-            if here == size or there == size:
-                break
         score[pair] = shared / max(either, 1)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -26,4 +27,4 @@ def pieces(rows: int) -> Iterator[slice]:
 def shares(size: int) -> list[tuple[int, int]]:
     """A range for each worker: from, and below what."""
     edges = [size * worker // WORKERS for worker in range(WORKERS + 1)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))

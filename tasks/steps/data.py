@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from data_contracts.data_policy import Leakage
 from data_contracts.money import TrainingFile
 from data_contracts.records import (
     PARTITIONS,
@@ -122,12 +123,19 @@ def _through_the_gate(space: Workspace, ledger: Ledger) -> LeakFreePartitions:
 
     parts = space.placed("split.parquet")
     inputs = space.folder.columns(CURATED, ["input"])["input"]
-    found = leakage.find(parts, inputs, space.case.use_case.leakage, _context(space, ledger))
+    found = leakage.find(parts, inputs, _leakage_policy(space), _context(space, ledger))
     _keep_leaks(space, found.report, found.pairs)
     _check_prompts(texts_in_prompts(_fixed_texts(space), parts, found.search))
     clean = leakage.check(parts, found, str(space.folder.file(found.report.pairs_file)))
     _keep_leaks(space, clean.report, clean.pairs)
     return clean
+
+
+def _leakage_policy(space: Workspace) -> Leakage:
+    """Nobody can mend a split drawn here: what still turns out alike leaves train, whatever stops given files."""
+    case = space.case.use_case
+    drawn = {"on_leak": "withhold"} if case.split.method != "given" else {}
+    return case.leakage.model_copy(update=drawn)
 
 
 def _context(space: Workspace, ledger: Ledger) -> "Context":

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from data_contracts.text import canonical_json, normalised_words, words_hash
@@ -35,8 +37,16 @@ def test_another_word_order_number_or_emoji_counts(left, right):
 
 
 def test_normalising_twice_changes_nothing():
-    for text in ("Straße İSTANBUL", "ﬁne ½ №5", "ΌΣΟΣ", "a_b-c"):
+    for text in ("Straße İSTANBUL", "ﬁne ½ №5", "ΌΣΟΣ", "a_b-c", "z\u200d\u0301", "?! .", "ｶﾞ \u00b4"):
         assert normalised_words(normalised_words(text)) == normalised_words(text)
+
+
+def test_ascii_is_read_as_any_other_text():
+    draw = random.Random(3)
+    for _ in range(2000):
+        text = "".join(chr(draw.randrange(128)) for _ in range(draw.randrange(12)))
+        beside_a_letter = normalised_words(f"é {text} é")
+        assert normalised_words(text) == beside_a_letter[2:-2] or not beside_a_letter[2:-2]
 
 
 def test_canonical_json_is_the_same_whatever_the_order_of_keys():

@@ -38,8 +38,8 @@ def rows(count: int, first: int = 0, **columns: Any) -> pd.DataFrame:
 
 
 def near(*pairs: tuple[int, int]) -> pd.DataFrame:
-    """Pairs of like rows, as curation finds them."""
-    return pd.DataFrame(pairs, columns=["left", "right"], dtype="int64").assign(kind="near", score=0.9)
+    """Pairs of rows that are as like as can be: no unit of them is too large to stay together."""
+    return pd.DataFrame(pairs, columns=["left", "right"], dtype="int64").assign(kind="near", score=1.0)
 
 
 def dates(days: Sequence[int]) -> list[str]:

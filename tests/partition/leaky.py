@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import pandas as pd
 import pyarrow as pa
@@ -12,9 +13,8 @@ from data_contracts.records import KEY_COLUMNS, Partitions
 from data_contracts.text import words_hash
 from tasks.partition import leakage
 
-WORDS = [
-    a + b + c for a in ("ba", "ko", "ri", "ta") for b in ("len", "mos", "nur", "vik", "pag") for c in ("a", "o", "eth")
-]
+SYLLABLES = (("ba", "ko", "ri", "ta"), ("len", "mos", "nur", "vik", "pag"), ("a", "o", "eth", "im"), ("", "dor", "sul"))
+WORDS = ["".join(parts) for parts in product(*SYLLABLES)]
 NAMES = ("train", "validation", "test", "withheld")
 
 

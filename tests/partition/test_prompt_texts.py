@@ -24,7 +24,7 @@ def test_a_test_text_that_stands_in_a_prompt_is_named_with_the_prompt() -> None:
         "shots": ["Be brief.", "Example: My parcel came, with a broken LID. -> damaged"],
     }
     assert told(data, **prompts) == [("shots", "test-20", "same words")]
-    assert told(data, near=["my parcel came with a broken lidless box"]) == []
+    assert told(data, unlike=["say whether the parcel that came with the lid was a broken one"]) == []
     assert told(data) == []
 
 

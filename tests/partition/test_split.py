@@ -289,3 +289,32 @@ def test_the_time_of_a_split_is_a_small_multiple_of_hashing_each_row() -> None:
         split(data, NONE, POLICY, {})
         ratios.append((time.process_time() - started) / limit)
     assert sorted(ratios)[1] < 30, ratios
+
+
+# ---------------------------------------------------------------- units too large to stay together
+
+
+def chained(count: int, kind: str, score: float) -> pd.DataFrame:
+    """Every row is like the next one."""
+    return near(*((row, row + 1) for row in range(count - 1))).assign(kind=kind, score=score)
+
+
+@pytest.mark.parametrize(("kind", "score"), [("shared passages", 0.3), ("near", 0.5)])
+def test_a_chain_of_copies_through_most_rows_is_let_go_so_that_shares_are_kept(kind: str, score: float) -> None:
+    found = split(rows(1000), chained(1000, kind, score), Split(), {})
+    assert 0.2 < len(found.test) / 1000 < 0.3
+
+
+def test_a_chain_lets_go_of_its_passages_before_its_copies() -> None:
+    pairs = chained(1000, "near", 0.9)
+    pairs.loc[pairs["left"] % 10 == 9, "kind"] = "shared passages"
+    found = split(rows(1000), pairs, Split(), {})
+    sides = places(found)
+    assert all(len({sides[f"row-{start + row}"] for row in range(10)}) == 1 for start in range(0, 1000, 10))
+    assert len(found.test) > 100
+
+
+def test_a_large_group_stays_whole_whatever_it_does_to_the_shares() -> None:
+    data = rows(1000, group=["household" if row < 400 else f"row-{row}" for row in range(1000)])
+    found = split(data, near(), Split(), {})
+    assert len({places(found)[f"row-{row}"] for row in range(400)}) == 1

@@ -1,12 +1,14 @@
 """Personal data in a text, by pattern and check digit: addresses, phone, card, account and national numbers."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address
 
 from data_contracts.data_policy import PrivateKind
 from tasks.curate.private.national_ids import NationalIds, Span
 from tasks.curate.private.phone_numbers import PhoneNumbers
+
+Search = Callable[[str, int, int], Iterator[Span]]  # text and the two places to look between
 
 # Every repetition has a bound and a fixed left edge, so that no row takes more than linear time.
 EMAIL = re.compile(r"(?<![\w.+-])[\w.%+'-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
@@ -28,6 +30,8 @@ OTHER_NAME = re.compile(
     re.IGNORECASE,
 )
 INSIDE = [IPv4Network(network) for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
+FEWEST_FIGURES = 4  # of any number: an address
+SHORTEST_IBAN = 15
 LONGEST_VERSION = 12
 LONGEST_NAME = 40
 MARGIN = 60  # characters beside a digit: a name before a number, the letters of an IBAN
@@ -59,29 +63,37 @@ class PersonalData:
         self._is_iban, self._is_luhn = iban.is_valid, luhn.is_valid
         self._ids, self._phones = NationalIds(), PhoneNumbers()
 
-    def spans(self, text: str, raw: bytes) -> Iterator[tuple[PrivateKind, Span]]:
+    def numbers(self, text: str, raw: bytes) -> list[tuple[PrivateKind, Span]]:
         """Kind and place of each find; `raw` is the text in UTF-8. Finds of different kinds may overlap."""
-        if b"@" in raw:
-            yield from (("email", match.span()) for match in EMAIL.finditer(text))
-        if figures(raw) >= 4:
-            has_long = b"0" * 7 in raw.translate(_DIGITS, b" .-/()+")
-            has_code = has_long or b"0" * 9 in raw.translate(_CODES, b" .-")
-            has_address = b"0.0" in raw.translate(_DOTS) or b"::" in raw or raw.count(b":") >= 7
-            for start, end in _around_figures(text) if has_code or has_address else ():
-                yield from self._codes(text, start, end) if has_code else ()
-                yield from self._phones_in(text, start, end) if has_long else ()
-                yield from _addresses(text, start, end) if has_address else ()
+        searches = list(self._searches(raw))
+        if not searches:
+            return []
+        places = list(_around_figures(text))
+        return [(kind, span) for kind, search in searches for at in places for span in search(text, *at)]
 
-    def _codes(self, text: str, start: int, end: int) -> Iterator[tuple[PrivateKind, Span]]:
-        found = CARD.finditer(text, start, end)
-        yield from (("card", match.span()) for match in found if self._is_card(match[0]))
-        yield from (("iban", span) for span in self._ibans(text, start, end))
-        ids = self._ids.spans(text, start, end)
-        yield from (("national_id", span) for span in ids if not _has_other_name(text, span))
+    def _searches(self, raw: bytes) -> Iterator[tuple[PrivateKind, Search]]:
+        """The kinds for which there are enough digits, or digits and capitals, in a row."""
+        digits = raw.translate(_DIGITS, b" .-/()+")
+        has_phone, has_id = b"0" * 7 in digits, b"0" * 9 in raw.translate(_CODES, b" .-+")
+        if b"0" * 14 in digits:
+            yield "card", self._cards
+        if (has_phone or has_id) and len(raw) >= SHORTEST_IBAN:
+            yield "iban", self._ibans
+        if has_id:
+            yield "national_id", self._national_ids
+        if has_phone:
+            yield "phone", self._phones_in
+        if (b"." in raw and b"0.0" in raw.translate(_DOTS)) or b"::" in raw or raw.count(b":") >= 7:
+            yield "ip_address", _addresses
 
-    def _phones_in(self, text: str, start: int, end: int) -> Iterator[tuple[PrivateKind, Span]]:
-        phones = self._phones.spans(text, start, end)
-        yield from (("phone", span) for span in phones if not _has_other_name(text, span))
+    def _cards(self, text: str, start: int, end: int) -> Iterator[Span]:
+        return (match.span() for match in CARD.finditer(text, start, end) if self._is_card(match[0]))
+
+    def _national_ids(self, text: str, start: int, end: int) -> Iterator[Span]:
+        return (span for span in self._ids.spans(text, start, end) if not _has_other_name(text, span))
+
+    def _phones_in(self, text: str, start: int, end: int) -> Iterator[Span]:
+        return (span for span in self._phones.spans(text, start, end) if not _has_other_name(text, span))
 
     def _is_card(self, written: str) -> bool:
         digits = re.sub(r"\D", "", written)
@@ -91,7 +103,8 @@ class PersonalData:
         """An account number in groups, without the words that may follow it."""
         for match in IBAN.finditer(text, start, end):
             ends = [gap.start() for gap in re.finditer(r"[ -]|$", match[0])]
-            length = next((end for end in reversed(ends) if end >= 15 and self._is_iban(match[0][:end], False)), None)
+            enough = (end for end in reversed(ends) if end >= SHORTEST_IBAN)
+            length = next((end for end in enough if self._is_iban(match[0][:end], False)), None)
             if length:
                 yield match.start(), match.start() + length
 
@@ -120,9 +133,9 @@ def _has_other_name(text: str, span: Span) -> bool:
     return text[span[0]] != "+" and bool(OTHER_NAME.search(before))
 
 
-def _addresses(text: str, start: int, end: int) -> Iterator[tuple[PrivateKind, Span]]:
-    yield from (("ip_address", match.span()) for match in IPV4.finditer(text, start, end) if _is_ipv4(match))
-    yield from (("ip_address", match.span()) for match in IPV6.finditer(text, start, end) if _is_ipv6(match[0]))
+def _addresses(text: str, start: int, end: int) -> Iterator[Span]:
+    yield from (match.span() for match in IPV4.finditer(text, start, end) if _is_ipv4(match))
+    yield from (match.span() for match in IPV6.finditer(text, start, end) if _is_ipv6(match[0]))
 
 
 def _is_ipv4(match: re.Match[str]) -> bool:

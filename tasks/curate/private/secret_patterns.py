@@ -1,7 +1,9 @@
 """Keys, tokens and passwords in a text: the patterns of detect-secrets, and those that it lacks. Nothing is sent."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from itertools import chain
 
 Span = tuple[int, int]
 
@@ -11,7 +13,6 @@ PLUGINS = {
     "aws": "AWSKeyDetector",
     "azure_storage_key": "AzureStorageKeyDetector",
     "basic_auth": "BasicAuthDetector",
-    "discord": "DiscordBotTokenDetector",
     "github_token": "GitHubTokenDetector",
     "gitlab_token": "GitLabTokenDetector",
     "mailchimp": "MailchimpDetector",
@@ -21,6 +22,9 @@ PLUGINS = {
     "slack": "SlackDetector",
     "square_oauth": "SquareOAuthDetector",
     "stripe": "StripeDetector",
+}
+LONG_PLUGINS = {  # of keys without a prefix of their own, in which LONGEST_WORD characters and more stand in a row
+    "discord": "DiscordBotTokenDetector",
     "telegram_token": "TelegramBotTokenDetector",
     "twilio": "TwilioKeyDetector",
 }
@@ -65,9 +69,17 @@ ASSIGNED = re.compile(  # password: hunter22, "api_key" = "...", my token is ...
     r"(?=[^\s\"'`]{0,60}\d)(?=[^\s\"'`]{0,60}[a-z])(?P<value>[^\s\"'`<>{}$*,;()\[\]]{8,200})",
     re.IGNORECASE,
 )
+# One of these stands in whatever the prefixes, the plugins and the two patterns above find; in small letters.
+SIGNS = tuple(
+    b"sk- k_live_ k_test_ whsec_ github_pat_ gho_ ghp_ ghs_ ghu_ ghr_ hf_ gsk_ xai- r8_ nvapi- pplx- tgp_v1_ aiza ya29."
+    b" gocspx- xapp- xox npm_ dapi dop_v1_ shpat_ shpca_ shppa_ shpss_ atatt3 lin_api_ hvs. hvb. akcp age-secret-key"
+    b" a3t abia acca akia asia aws accountkey= @ glpat- gldt- glft- glsoat- glrt- gr1348941 glcbt- glimt- glptt- glagent-"
+    b" gloas- -us begin putty pypi- sg. slack sq0csp- eyj".split()
+)
 TOKEN = re.compile(r"[^\s\"'`<>]{16,}")
 _TOKEN_BYTES = bytes(97 if chr(code).isalnum() or chr(code) in "_-./+=:@%" else 32 for code in range(128)) + b" " * 128
-_LONG = b"a" * 16
+_KEY_BYTES = bytes(97 if chr(code).isalnum() or chr(code) in "_-" else 32 for code in range(128)) + b" " * 128
+LONG_WORD, LONGEST_WORD = b"a" * 16, b"a" * 27
 KEYWORDS = (b"pass", b"pwd", b"secret", b"bearer", b"token", b"key")
 
 
@@ -75,34 +87,40 @@ class SecretPatterns:
     """Finds secrets; compiled once."""
 
     def __init__(self) -> None:
-        from importlib import import_module
-
         from detect_secrets.plugins.jwt import JwtTokenDetector
 
-        classes = [getattr(import_module(f"detect_secrets.plugins.{at}"), name) for at, name in PLUGINS.items()]
-        self._pattern = _any_of([PREFIXED, *(pattern for plugin in classes for pattern in plugin.denylist)])
+        self._signed = _any_of([PREFIXED, *patterns(PLUGINS)])
+        self._long = patterns(LONG_PLUGINS)  # apart: `re` skips to where one can begin
         self._is_jwt = JwtTokenDetector.is_formally_valid
 
-    def spans(self, text: str, raw: bytes) -> Iterator[Span]:
-        """Where secrets stand; `raw` is the text in UTF-8. Only its long words and its assignments are searched."""
-        if has_long_word(raw):
-            for token in TOKEN.finditer(text):
-                yield from self._in_token(token[0], token.start())
+    def in_long_words(self, text: str, raw: bytes) -> Iterator[Span]:
+        """Where keys stand in a text with a long word; `raw` is the text in UTF-8. Most have no sign of a key."""
+        is_signed = any(map(raw.lower().__contains__, SIGNS))
+        if is_signed:
             yield from (match.span() for match in PEM.finditer(text))
-        lowered = raw.lower()
-        if any(keyword in lowered for keyword in KEYWORDS):
-            yield from (match.span("value") for match in ASSIGNED.finditer(text))
+        searched = [self._signed, JWT] if is_signed else []
+        searched += self._long if LONGEST_WORD in raw.translate(_KEY_BYTES) else []
+        for token in TOKEN.finditer(text) if searched else ():
+            for match in chain.from_iterable(pattern.finditer(token[0]) for pattern in searched):
+                if match.re is not JWT or self._is_jwt(match[0].rstrip(".")):
+                    yield token.start() + match.start(), token.start() + match.end()
 
-    def _in_token(self, token: str, start: int) -> Iterator[Span]:
-        yield from ((start + match.start(), start + match.end()) for match in self._pattern.finditer(token))
-        for match in JWT.finditer(token):
-            if self._is_jwt(match[0].rstrip(".")):
-                yield start + match.start(), start + match.end()
+    def assigned(self, text: str, raw: bytes) -> Iterator[Span]:
+        """Where a password or a key stands behind its name."""
+        lowered = raw.lower()
+        if any(map(lowered.__contains__, KEYWORDS)):
+            yield from (match.span("value") for match in ASSIGNED.finditer(text))
 
 
 def has_long_word(raw: bytes) -> bool:
     """Whether a word is long enough to be a key."""
-    return _LONG in raw.translate(_TOKEN_BYTES)
+    return len(raw) >= len(LONG_WORD) and LONG_WORD in raw.translate(_TOKEN_BYTES)
+
+
+def patterns(plugins: Mapping[str, str]) -> list[re.Pattern[str]]:
+    """The patterns of detect-secrets' plugins: module -> class."""
+    classes = [getattr(import_module(f"detect_secrets.plugins.{at}"), name) for at, name in plugins.items()]
+    return [pattern for plugin in classes for pattern in plugin.denylist]
 
 
 def _any_of(patterns: list[re.Pattern[str]]) -> re.Pattern[str]:
