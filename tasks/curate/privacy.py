@@ -57,11 +57,12 @@ class Screen:
         """What stands where, in the order of the text. Bytes are counted first: most texts need no search."""
         text = plain(text)
         raw = text.encode("utf-8", "replace")
-        digits, is_wordy, found = figures(raw), has_long_word(raw), list[Find]()
+        digits, is_wordy = figures(raw), has_long_word(raw)
+        found: list[Find] = []
         if is_wordy:
             found += [(start, end, "secret") for start, end in self._secrets.in_long_words(text, raw)]
         if is_wordy or digits:
-            found += [(start, end, "secret") for start, end in self._secrets.assigned(text, raw)]
+            found += [(start, end, "secret") for start, end in self._secrets.assigned(text)]
         if b"@" in raw:
             found += [(*match.span(), "email") for match in EMAIL.finditer(text)]
         if digits >= FEWEST_FIGURES:

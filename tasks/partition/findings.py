@@ -52,6 +52,7 @@ def compared(search: Search) -> str:
         "the same but for the kinds same text and same words; a character is a word in languages without spaces "
         "(Chinese, Japanese, Thai, Lao, Khmer, Burmese). Runs of three words count where at most "
         f"{search.counts.most(policy)} of {search.counts.rows} rows have them; the commoner ones are boilerplate. "
+        "Texts that share some of these runs are compared by their single words outside boilerplate too. "
         f"Texts of fewer than {policy.short_words} words leak by the same words only, the rest is for review."
     )
 

@@ -1,6 +1,7 @@
 """Which rows belong together: rows of one group, rows of the same words, and copies of each other."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -10,9 +11,9 @@ import pandas as pd
 
 from tasks.similarity.clusters import connected
 
-MAX_UNIT = 0.05  # of the rows that are placed together
-MIN_LARGE = 20  # rows; in a set so small that a twentieth is less, so many are no flood
-LETS_GO = (1.0, 1.75, 2.0)  # strength below which a key is let go: shared passages, then looser copies, then all copies
+MAX_UNIT = 0.01  # of the rows that are placed together
+MIN_LARGE = 20  # rows; in a set so small that a hundredth is less, so many are no flood
+HOLDS = 2.0  # strength from which a key is never let go
 Positions = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
@@ -50,7 +51,7 @@ class Links:
         words_from, pairs_from = len(names), len(names) + len(copied)
         keys = (groups[grouped], words + words_from, pairs + pairs_from, pairs + pairs_from)
         copies = near["score"].to_numpy() + (near["kind"] != "shared passages").to_numpy()
-        strength = np.concatenate([np.full(pairs_from, 2.0), copies])
+        strength = np.concatenate([np.full(pairs_from, HOLDS), copies])
         return cls(_joined(members), _joined(keys), names.tolist(), len(rows), strength)
 
     @property
@@ -71,18 +72,39 @@ class Links:
 
 
     def balanced(self) -> Self:
-        """Without the weakest keys of units beyond MAX_UNIT of the rows.
+        """Without the pairs of copies, weakest first, that would make a unit larger than MAX_UNIT of the rows.
 
         Where texts follow templates, chains of copies tie most groups into one unit, and no split could have the
         shares that it is asked for. What is let go the leakage gate keeps apart, by withholding the train side.
         """
-        found = self
-        for floor in LETS_GO:
-            units = found.units()
-            large = np.bincount(units) > max(MAX_UNIT * self.size, MIN_LARGE)
-            kept = ~(large[units[found.rows]] & (found.strength[found.keys] < floor))
-            found = replace(found, rows=found.rows[kept], keys=found.keys[kept])
-        return found
+        from scipy.cluster.hierarchy import DisjointSet
+
+        most, units, pairs = max(MAX_UNIT * self.size, MIN_LARGE), self.units(), self.strength < HOLDS
+        suspect = (np.bincount(units, minlength=1) > most)[units[self.rows]] & pairs[self.keys]
+        firm = replace(self, rows=self.rows[~pairs[self.keys]], keys=self.keys[~pairs[self.keys]]).units()
+        sizes, grown = np.bincount(firm, minlength=1), DisjointSet(firm[self.rows[suspect]].tolist())
+        total = {part: int(sizes[part]) for part in grown}
+        let_go = []
+        for key, (left, right) in self._pairs(suspect):
+            roots = grown[firm[left]], grown[firm[right]]
+            if roots[0] == roots[1]:
+                continue
+            together = total[roots[0]] + total[roots[1]]
+            if together > most:
+                let_go.append(key)
+            else:
+                grown.merge(*roots)
+                total[grown[roots[0]]] = together
+        kept = ~np.isin(self.keys, let_go)
+        return replace(self, rows=self.rows[kept], keys=self.keys[kept])
+
+    def _pairs(self, chosen: Flags) -> Iterator[tuple[int, tuple[int, int]]]:
+        """The chosen keys of two rows, the strongest first."""
+        keys, rows = self.keys[chosen], self.rows[chosen]
+        order = np.lexsort((rows, keys, -self.strength[keys]))
+        keys, rows = keys[order], rows[order]
+        for first in np.flatnonzero(keys[1:] == keys[:-1]):
+            yield int(keys[first]), (int(rows[first]), int(rows[first + 1]))
 
 
 @dataclass(frozen=True)

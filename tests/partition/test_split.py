@@ -302,7 +302,7 @@ def chained(count: int, kind: str, score: float) -> pd.DataFrame:
 @pytest.mark.parametrize(("kind", "score"), [("shared passages", 0.3), ("near", 0.5)])
 def test_a_chain_of_copies_through_most_rows_is_let_go_so_that_shares_are_kept(kind: str, score: float) -> None:
     found = split(rows(1000), chained(1000, kind, score), Split(), {})
-    assert 0.2 < len(found.test) / 1000 < 0.3
+    assert 0.1 < len(found.test) / 1000 < 0.4
 
 
 def test_a_chain_lets_go_of_its_passages_before_its_copies() -> None:

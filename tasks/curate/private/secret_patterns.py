@@ -70,17 +70,18 @@ ASSIGNED = re.compile(  # password: hunter22, "api_key" = "...", my token is ...
     re.IGNORECASE,
 )
 # One of these stands in whatever the prefixes, the plugins and the two patterns above find; in small letters.
-SIGNS = tuple(
-    b"sk- k_live_ k_test_ whsec_ github_pat_ gho_ ghp_ ghs_ ghu_ ghr_ hf_ gsk_ xai- r8_ nvapi- pplx- tgp_v1_ aiza ya29."
-    b" gocspx- xapp- xox npm_ dapi dop_v1_ shpat_ shpca_ shppa_ shpss_ atatt3 lin_api_ hvs. hvb. akcp age-secret-key"
-    b" a3t abia acca akia asia aws accountkey= @ glpat- gldt- glft- glsoat- glrt- gr1348941 glcbt- glimt- glptt- glagent-"
-    b" gloas- -us begin putty pypi- sg. slack sq0csp- eyj".split()
+_SIGNS = (
+    "sk- k_live_ k_test_ whsec_ github_pat_ gho_ ghp_ ghs_ ghu_ ghr_ hf_ gsk_ xai- r8_ nvapi- pplx- tgp_v1_ aiza ya29."
+    " gocspx- xapp- xox npm_ dapi dop_v1_ shpat_ shpca_ shppa_ shpss_ atatt3 lin_api_ hvs. hvb. akcp age-secret-key"
+    " a3t abia acca akia asia aws accountkey= @ glpat- gldt- glft- glsoat- glrt- gr1348941 glcbt- glimt- glptt-"
+    " glagent- gloas- -us -begin putty pypi- sg. slack sq0csp- eyj"
 )
+SIGNS = _SIGNS.split()
 TOKEN = re.compile(r"[^\s\"'`<>]{16,}")
 _TOKEN_BYTES = bytes(97 if chr(code).isalnum() or chr(code) in "_-./+=:@%" else 32 for code in range(128)) + b" " * 128
 _KEY_BYTES = bytes(97 if chr(code).isalnum() or chr(code) in "_-" else 32 for code in range(128)) + b" " * 128
 LONG_WORD, LONGEST_WORD = b"a" * 16, b"a" * 27
-KEYWORDS = (b"pass", b"pwd", b"secret", b"bearer", b"token", b"key")
+KEYWORDS = ("pass", "pwd", "secret", "bearer", "token", "key")
 
 
 class SecretPatterns:
@@ -95,7 +96,7 @@ class SecretPatterns:
 
     def in_long_words(self, text: str, raw: bytes) -> Iterator[Span]:
         """Where keys stand in a text with a long word; `raw` is the text in UTF-8. Most have no sign of a key."""
-        is_signed = any(map(raw.lower().__contains__, SIGNS))
+        is_signed = any(map(text.lower().__contains__, SIGNS))
         if is_signed:
             yield from (match.span() for match in PEM.finditer(text))
         searched = [self._signed, JWT] if is_signed else []
@@ -105,11 +106,10 @@ class SecretPatterns:
                 if match.re is not JWT or self._is_jwt(match[0].rstrip(".")):
                     yield token.start() + match.start(), token.start() + match.end()
 
-    def assigned(self, text: str, raw: bytes) -> Iterator[Span]:
+    def assigned(self, text: str) -> Iterator[Span]:
         """Where a password or a key stands behind its name."""
-        lowered = raw.lower()
-        if any(map(lowered.__contains__, KEYWORDS)):
-            yield from (match.span("value") for match in ASSIGNED.finditer(text))
+        is_named = any(map(text.lower().__contains__, KEYWORDS))
+        return (match.span("value") for match in ASSIGNED.finditer(text)) if is_named else iter(())
 
 
 def has_long_word(raw: bytes) -> bool:

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from data_contracts.contract import Contract
@@ -15,11 +16,12 @@ from tasks.curate.privacy import Screen
 from tasks.curate.reading.answers import Answers, clean_json, only_answer
 from tasks.curate.reading.chat import INSTRUCTIONS, Message, check_turns, read_messages
 from tasks.curate.reading.tools import Tools
-from tasks.curate.reading.values import Value, checked, from_json, not_blank, text_or_none, timestamp
+from tasks.curate.reading.values import Value, as_json, checked, from_json, not_blank, text_or_none, timestamp
 from tasks.prompting.tokens import most_tokens
 from tasks.prompting.tool_calls import as_message, as_text, numbered
 
 WIRE_KEYS = ("messages", "tools", "parallel_tool_calls")  # of a record, or of a preference pair's `input`
+_SLICES = json.JSONEncoder(ensure_ascii=False, default=str).encode
 SLACK = timedelta(days=1)  # clocks differ
 
 
@@ -50,14 +52,17 @@ class Examples:
         self._columns, self._mapping = contract.columns, contract.mapping
         self._answers = Answers(contract, kind, screen.clean)
         self._screen, self._max_tokens, self._now = screen, max_tokens, now
+        self._instants = {name for name, column in self._columns.items() if column.type == "datetime"}
+        self._asked_field = self._mapping.messages or self._mapping.input or ""
+        self._answer_field = self._mapping.output or self._mapping.messages or ""
 
     def make(self, fields: dict[str, Value], partition: str) -> dict[str, str]:
         """The example without its place in a file: the other columns of EXAMPLE_COLUMNS."""
         self._screen.next_row()
         values = {name: checked(name, column, fields.get(name)) for name, column in self._columns.items()}
         parts = self._chat(fields, values) if self._mapping.messages else self._flat(fields, values)
-        messages = self._clean(self._asked_field, numbered(parts.messages))
-        texts = {"messages": json.dumps(messages, ensure_ascii=False), **self._texts(parts, values)}
+        messages = [self._clean(message) for message in numbered(parts.messages)]
+        texts = {"messages": as_json(messages), **self._texts(parts, values)}
         self._check_length(messages, texts)
         text = compared(messages, self._mapping.compare)
         return {
@@ -147,24 +152,24 @@ class Examples:
 
     def _created_at(self, values: dict[str, Value]) -> str:
         name = self._mapping.created_at or ""
-        moment = timestamp(name, values.get(name))
+        found = values.get(name)
+        moment = found or "" if name in self._instants else timestamp(name, found)
         if moment and datetime.fromisoformat(moment) > self._now() + SLACK:
             raise Defect(Code.FUTURE, "It lies in the future: correct the clock, the time zone or the unit.", name)
         return moment
 
-    def _clean(self, field: str, messages: list[Message]) -> list[Message]:
-        """The messages without what is masked."""
-        return [{**message, **dict(self._clean_parts(field, message))} for message in messages]
-
-    def _clean_parts(self, field: str, message: Message) -> Iterator[tuple[str, Value]]:
+    def _clean(self, message: Message) -> Message:
+        """The message without what is masked."""
+        cleaned = {**message}
         for key in ("content", "name"):
             if key in message:
-                yield key, self._screen.clean(message[key], field)
+                cleaned[key] = self._screen.clean(message[key], self._asked_field)
         if calls := message.get("tool_calls"):
-            yield "tool_calls", [{**call, "function": self._clean_call(field, call["function"])} for call in calls]
+            cleaned["tool_calls"] = [{**call, "function": self._clean_call(call["function"])} for call in calls]
+        return cleaned
 
-    def _clean_call(self, field: str, function: dict[str, str]) -> dict[str, str]:
-        return {**function, "arguments": clean_json(self._screen.clean, field, function["arguments"])}
+    def _clean_call(self, function: dict[str, str]) -> dict[str, str]:
+        return {**function, "arguments": clean_json(self._screen.clean, self._asked_field, function["arguments"])}
 
     def _name(self, column: str | None, values: dict[str, Value]) -> str | None:
         """An id or a group; its hash where it holds what is masked, so that rows stay told apart."""
@@ -174,16 +179,8 @@ class Examples:
     def _slices(self, values: dict[str, Value]) -> str:
         if not self._mapping.slices:
             return "{}"
-        plain = json.dumps({name: values[name] for name in self._mapping.slices}, ensure_ascii=False, default=str)
+        plain = _SLICES({name: values[name] for name in self._mapping.slices})
         return clean_json(self._screen.clean, ", ".join(self._mapping.slices), plain)
-
-    @property
-    def _asked_field(self) -> str:
-        return self._mapping.messages or self._mapping.input or ""
-
-    @property
-    def _answer_field(self) -> str:
-        return self._mapping.output or self._mapping.messages or ""
 
 
 def compared(messages: Sequence[Message], turns: str) -> str:
@@ -219,4 +216,5 @@ def _check_wire_keys(record: dict[str, Any], allowed: set[str], field: str = "")
 
 def _hash(*parts: str) -> str:
     """An id that stays the same whatever rows stand before or after."""
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    text = f"[{', '.join(map(encode_basestring_ascii, parts))}]"  # as json.dumps writes a list of texts
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

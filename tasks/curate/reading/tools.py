@@ -31,12 +31,12 @@ class Tools:
     @classmethod
     def of(cls, field: str, tools: Value, parallel: Value) -> "Tools":
         """Raises Defect where a provider would refuse the definitions."""
+        if not tools and parallel is None:
+            return NO_TOOLS
         if not isinstance(parallel, bool | None):
             raise Defect(Code.TOOLS, "Write `parallel_tool_calls` as true or false.", field)
         if not tools:
-            if parallel is not None:
-                raise Defect(Code.TOOLS, "Leave `parallel_tool_calls` out where there are no tools.", field)
-            return NO_TOOLS
+            raise Defect(Code.TOOLS, "Leave `parallel_tool_calls` out where there are no tools.", field)
         try:
             text = json.dumps(tools, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError):

@@ -22,6 +22,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "messages": list,
     "object": dict,
 }
+as_json = json.JSONEncoder(ensure_ascii=False).encode  # made once: `json.dumps` makes one a call
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -31,6 +32,9 @@ def checked(name: str, column: Column, value: Value) -> Value:
         if column.required:
             raise Defect(Code.MISSING_FIELD, "Fill it in, or declare the column `required: false`.", name)
         return None
+    if column.type == "string" and isinstance(value, str):  # the most common, at once
+        _check_one(name, value)
+        return value
     found = isinstance(value, _TYPES[column.type]) and (column.type == "boolean") == isinstance(value, bool)
     if not found:
         remedy = f"It is declared {column.type} but holds {type(value).__name__}: correct the row or the declaration."
@@ -66,7 +70,7 @@ def not_blank(name: str, value: Value) -> Value:
 
 def text_or_none(value: Value) -> str | None:
     """Text of an id, a group or a label; JSON's spelling for what is no string."""
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if value is None or isinstance(value, str) else as_json(value)
 
 
 def from_json(name: str, value: Value) -> Value:
@@ -89,12 +93,16 @@ def _number(name: str, value: float | Decimal) -> float:
 
 def _check_text(name: str, value: Value) -> None:
     for text in _strings(value):
-        unfit = _UNFIT.search(text)
-        if unfit and unfit[0] >= "\ud800":
-            remedy = f"Character {unfit.start() + 1} is half of a surrogate pair: export again."
-            raise Defect(Code.ENCODING, remedy, name)
-        if unfit:
-            raise Defect(Code.CONTROL_CHARACTER, f"Remove the character U+{ord(unfit[0]):04X}.", name)
+        _check_one(name, text)
+
+
+def _check_one(name: str, text: str) -> None:
+    unfit = None if text.isprintable() else _UNFIT.search(text)
+    if unfit and unfit[0] >= "\ud800":
+        remedy = f"Character {unfit.start() + 1} is half of a surrogate pair: export again."
+        raise Defect(Code.ENCODING, remedy, name)
+    if unfit:
+        raise Defect(Code.CONTROL_CHARACTER, f"Remove the character U+{ord(unfit[0]):04X}.", name)
 
 
 def _strings(value: Value) -> Iterator[str]:
