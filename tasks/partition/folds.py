@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tasks.partition.kinship import Links, Positions, Units
+from tasks.partition.placing.kinship import Links, Positions, Units
 
 
 def folds(rows: pd.DataFrame, near: pd.DataFrame, count: int, seed: int) -> Positions:

@@ -9,9 +9,9 @@ import pyarrow as pa
 from data_contracts.data_policy import Leakage
 from data_contracts.records import LeakageReport, LeakFreePartitions, Partitions
 from tasks.errors import DataError, LeakageError
-from tasks.partition import findings
-from tasks.partition.links import SAME_MEANING
-from tasks.partition.search import JUDGES, Context, Search, evaluation_rows
+from tasks.partition.leaks import findings
+from tasks.partition.leaks.links import SAME_MEANING
+from tasks.partition.leaks.search import JUDGES, Context, Search, evaluation_rows
 from tasks.similarity.spread import Machine, machines
 
 LEAK, COPIED = "leak", "near copy of an uploaded text"  # why a train row, and why an evaluation row is withheld

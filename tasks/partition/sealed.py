@@ -9,7 +9,7 @@ from data_contracts.records import PARTITIONS, Partitions, SealedTestSet
 from tasks.errors import DataError
 from tasks.ledger import Ledger
 from tasks.ledger_tables import Opening
-from tasks.partition.memory import group_keys, newest_test_set, row_keys
+from tasks.partition.placing.memory import group_keys, newest_test_set, row_keys
 from tasks.power import cases_needed, detectable_difference
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 from data_contracts.data_policy import Split
 from data_contracts.records import KEY_COLUMNS, PARTITIONS, Partitions
 from tasks.errors import DataError
-from tasks.partition.kinship import Links, shared_groups
-from tasks.partition.memory import FREE, Memory, Places
-from tasks.partition.placement import RULES
-from tasks.partition.sizes import require_new_rows, require_sizes
+from tasks.partition.placing.kinship import Links, shared_groups
+from tasks.partition.placing.memory import FREE, Memory, Places
+from tasks.partition.placing.placement import RULES
+from tasks.partition.placing.sizes import require_new_rows, require_sizes
 
 __all__ = ["shared_groups", "split", "unseen_labels"]
 

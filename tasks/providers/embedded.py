@@ -24,9 +24,10 @@ from data_contracts import use_case
 from data_contracts.money import Price
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderUnavailableError
+from tasks.providers.asking import Answered
 from tasks.providers.base_url import checked
 from tasks.providers.failure import Failure
-from tasks.providers.openai_wire import Answered, OpenAIWire
+from tasks.providers.openai_wire import OpenAIWire
 from tasks.providers.prices import base_model_of
 from tasks.providers.protocol import AnswerEndpoint
 

@@ -1,25 +1,19 @@
-"""Any endpoint that speaks OpenAI's files, fine-tuning jobs and models, through the openai SDK.
-
-The SDK sends; what it would retry, follow or parse by itself is switched off, because its own retries pay for a job
-up to three times, and its parsing lets a wrong object pass.
-"""
+"""Any endpoint that speaks OpenAI's files, fine-tuning jobs and models, through the openai SDK."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
-from httpx2 import Limits
-from openai import APIConnectionError, APIStatusError, DefaultHttpxClient, OpenAI, omit
+from openai import omit
 from pydantic import BaseModel
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from data_contracts import use_case
 from data_contracts.money import Job, JobEvent, Price
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError
 from tasks.providers import prices
-from tasks.providers.base_url import is_loopback
+from tasks.providers.asking import Answered, ask, client, retrying
 from tasks.providers.failure import Failure, paid_error, read_error
 from tasks.providers.protocol import AnswerEndpoint, JobRequest, ModelInfo
 from tasks.providers.wire_records import (
@@ -34,22 +28,9 @@ from tasks.providers.wire_records import (
 
 PAGE = 100
 MAX_PAGES = 100
-READ_ATTEMPTS = 6
-READ_PATIENCE_S = 120.0  # a longer Retry-After is handed to the caller, who waits by its own clock
 ENDED = ("succeeded", "failed", "cancelled")
-NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout"}  # of the HTTP library: no connection, so nothing arrived
-BACKOFF = wait_random_exponential(multiplier=0.5, max=8)
-
 T = TypeVar("T")
 ModelT = TypeVar("ModelT", bound=BaseModel)
-
-
-class Answered(Protocol):
-    """A raw answer of the SDK."""
-
-    @property
-    def content(self) -> bytes:
-        """Its body."""
 
 
 class OpenAIWire:
@@ -57,7 +38,7 @@ class OpenAIWire:
 
     def __init__(self, settings: use_case.Provider, base_url: str, api_key: str, clock: Clock | None = None) -> None:
         self._settings, self._clock = settings, clock or SystemClock()
-        self._client = _client(settings, base_url, api_key)
+        self._client = client(base_url, api_key, settings.request_timeout_s, settings.project)
         self.name: str = settings.name
         self.base_url = base_url
         self.account = self._client.project or self._client.organization or "default"
@@ -164,21 +145,7 @@ class OpenAIWire:
 
     def _delete(self, call: str, send: Callable[[], Answered]) -> None:
         with suppress(LookupError):
-            self._retrying(lambda: self._ask(call, send, _as(WireDeleted), _gone_or_error))
-
-    def _read(self, call: str, send: Callable[[], Answered], parse: Callable[[bytes], T]) -> T:
-        """Ask for what may be asked for again, with patience."""
-        return self._retrying(lambda: self._ask(call, send, parse, read_error))
-
-    @property
-    def _retrying(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception_type(ProviderUnavailableError),
-            wait=_pause,
-            stop=_is_hopeless,
-            sleep=self._clock.sleep,
-            reraise=True,
-        )
+            retrying(self._clock)(lambda: self._ask(call, send, _as(WireDeleted), _gone_or_error))
 
     def _ask(
         self,
@@ -187,33 +154,12 @@ class OpenAIWire:
         parse: Callable[[bytes], T],
         error_of: Callable[[str, Failure], Exception],
     ) -> T:
-        """One request. The error is raised outside the handler, so that none drags a request or a body along."""
-        try:
-            return parse(send().content)
-        except APIStatusError as error:
-            failure = Failure.of_answer(error.status_code, error.response.headers, error.response.content)
-        except APIConnectionError as error:
-            cause = type(error.__cause__ or error).__name__
-            failure = Failure(0, code=cause, sent=cause not in NEVER_SENT)
-        except ValueError:
-            failure = Failure(200, code="unreadable_answer")
-        raise error_of(call, failure)
+        """One request; whoever moves about (the embedded provider) looks for its address before."""
+        return ask(call, send, parse, error_of)
 
-
-def _client(settings: use_case.Provider, base_url: str, api_key: str) -> OpenAI:
-    http_client = DefaultHttpxClient(
-        follow_redirects=False,  # a redirect would carry the training file to another host
-        trust_env=not is_loopback(base_url),
-        limits=Limits(max_keepalive_connections=0),  # a kept connection that just closed looks like a lost paid request
-    )
-    return OpenAI(
-        api_key=api_key,
-        base_url=base_url,  # given, so that OPENAI_BASE_URL cannot send the data elsewhere
-        project=settings.project,
-        timeout=settings.request_timeout_s,
-        max_retries=0,
-        http_client=http_client,
-    )
+    def _read(self, call: str, send: Callable[[], Answered], parse: Callable[[bytes], T]) -> T:
+        """Ask for what may be asked for again, with patience."""
+        return retrying(self._clock)(lambda: self._ask(call, send, parse, read_error))
 
 
 def _job_body(request: JobRequest) -> dict[str, Any]:
@@ -250,13 +196,3 @@ def _gone_or_error(call: str, failure: Failure) -> Exception:
 def _endless(call: str) -> ProviderUnavailableError:
     remedy = "Look at the provider for the job, then run `tunegate resume RUN --found JOB` or `--absent`."
     return ProviderUnavailableError(call, "the listing does not come to its end", remedy)
-
-
-def _pause(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, ProviderUnavailableError) else None
-    return max(asked or 0.0, BACKOFF(state))
-
-
-def _is_hopeless(state: RetryCallState) -> bool:
-    return state.attempt_number >= READ_ATTEMPTS or state.idle_for + state.upcoming_sleep > READ_PATIENCE_S

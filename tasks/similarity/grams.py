@@ -38,6 +38,27 @@ def rare(rows: Rows, row: int, cut: Cut, grams: UInt64s, seen: UInt64s) -> tuple
 
 
 @compiled
+def sample(grams: UInt64s, most: int) -> int:
+    """Those that `scattered` puts first move to the front, in that order; how many."""
+    size = 0
+    for gram in grams:
+        if size < most or scattered(gram) < scattered(grams[size - 1]):
+            size = min(size + 1, most)
+            place = size - 1
+            while place > 0 and scattered(grams[place - 1]) > scattered(gram):
+                grams[place] = grams[place - 1]
+                place -= 1
+            grams[place] = gram
+    return size
+
+
+@compiled
+def scattered(gram: np.uint64) -> np.uint64:
+    """Another hash, so that those that it puts first have any first bits."""
+    return np.uint64(gram * SECOND)
+
+
+@compiled
 def own_words(rows: Rows, row: int, cut: Cut, words: UInt64s, seen: UInt64s) -> tuple[int, int]:
     """A row's distinct words outside boilerplate into `words`, as a set into `seen`; how many, and the set's mask."""
     size = trigrams(rows, row, words)

@@ -4,37 +4,36 @@ import numpy as np
 
 from tasks.similarity.arrays import Cut, Floats, Found, Index, Int32s, Int64s, Rows, Sources, UInt64s
 from tasks.similarity.compiled import compiled
-from tasks.similarity.grams import FIRST, HALF, cleared, enter, nats_of, power_of_two, rare, room, trigrams
+from tasks.similarity.grams import FIRST, HALF, cleared, enter, nats_of, power_of_two, rare, room, sample, trigrams
 
 LISTED = np.float32(0.25)  # nats that a shared trigram counts on top, so that it counts however common it is
-NOTHING = np.uint64(0xFFFFFFFFFFFFFFFF)  # sorts behind every trigram
+SHARED = np.uint64(48)  # keys are shared out by the bits above
 MIN_KEYS = 2  # one shared phrase is no reason to look closer
 
 
 @compiled
-def rare_keys(rows: Rows, cut: Cut, edges: Int64s, keys: UInt64s) -> None:
-    """Each row's rare trigrams into its stretch of `keys`, filled up with NOTHING.
-
-    All, or the smallest ones, in order, where the stretch is too short for all.
-    """
+def rare_keys(rows: Rows, cut: Cut, most: int, share: tuple[int, int], keys: UInt64s) -> int:
+    """The rows' rare trigrams, at most so many a row, those whose first 16 bits are in the share; how many."""
     grams, seen = room(rows)
+    number = 0
     for row in range(len(rows.start)):
         size, _mask = rare(rows, row, cut, grams, seen)
-        stretch = keys[edges[row] : edges[row + 1]]
-        if size <= len(stretch):
-            stretch[:size] = grams[:size]
-            stretch[size:] = NOTHING
-        else:
-            smallest(grams[:size], stretch)
+        if size > most:
+            size = sample(grams[:size], most)
+        for gram in grams[:size]:
+            if share[0] <= np.int64(gram >> SHARED) < share[1]:
+                keys[number] = gram
+                number += 1
+    return number
 
 
 @compiled
 def distinct(keys: UInt64s) -> int:
-    """One of each key, but NOTHING, moves to the front of the keys, which are in order; how many."""
+    """One of each key moves to the front of the keys, which are in order; how many."""
     size = 0
     for key in keys:
         keys[size] = key
-        size += int(key != NOTHING and (size == 0 or key != keys[size - 1]))
+        size += int(size == 0 or key != keys[size - 1])
     return size
 
 
@@ -180,17 +179,3 @@ def _capacity(index: Index) -> tuple[int, int]:
     """Rows that a line lists, and that line and its other one list together."""
     here = index.lines.shape[1] - 3
     return here, here + index.more.shape[1]
-
-
-@compiled
-def smallest(grams: UInt64s, kept: UInt64s) -> None:
-    """As many of the smallest as `kept` has room for, in order."""
-    size = 0
-    for gram in grams:
-        if size < len(kept) or gram < kept[size - 1]:
-            size = min(size + 1, len(kept))
-            place = size - 1
-            while place > 0 and kept[place - 1] > gram:
-                kept[place] = kept[place - 1]
-                place -= 1
-            kept[place] = gram

@@ -14,7 +14,8 @@ KINDS = ("same words", "same but for numbers", "near", "shared passages")  # mos
 SAME_WORDS, SAME_FORM, NEAR, PASSAGES, UNLIKE = range(5)
 # Short texts hold few trigrams, so that one common turn of phrase ("why was I charged") already makes 0.45. On
 # Banking77 (8 to 12 words) 2, 3 and 5 shared ones flag 606, 482 and 212 test rows, whose nearest train row has the
-# same label in 85, 87 and 92 %. The price: texts of fewer than seven words are compared by their words alone.
+# same label in 85, 87 and 92 %. Comparing words, which asks for rare phrases in common, adds 88 in which 92 % have it.
+# The price: texts of fewer than seven words are compared by their words and their form alone.
 MIN_SHARED = 5
 # Two rows share a passage only if it would hardly do so by chance: so many nats, and 2 ln(rows) more as the number
 # of pairs that could grows with the square of the rows.

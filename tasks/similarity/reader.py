@@ -54,15 +54,16 @@ def _read_row(text: Bytes, folding: Folding, tokens: UInt32s) -> tuple[int, np.u
         elif sort == INTRICATE:
             return -1, words
         elif sort != DROPPED:
+            hashed, only_word = _mixed(word), word == run
             if word != START:
-                length = _append(tokens, length, NUMBER if number else _short(word))
+                length = _append(tokens, length, NUMBER if number else np.uint32(hashed >> HALF))
                 word, number = START, False
             if sort == SINGLE:
                 letter = np.uint64(folding.into[entry] if entry < TABLED else code)
                 run = (run ^ letter) * PRIME
-                length = _append(tokens, length, _short((START ^ letter) * PRIME))
+                length = _append(tokens, length, np.uint32(_mixed((START ^ letter) * PRIME) >> HALF))
             elif run != START:
-                words, run = _mixed(words ^ _mixed(run)), START
+                words, run = _chained(words, hashed if only_word else _mixed(run)), START
     return length, words
 
 
@@ -96,13 +97,14 @@ def _form(tokens: UInt32s) -> np.uint64:
     form, telling = START, 0
     for token in tokens:
         telling += token != NUMBER
-        form = _mixed(form ^ np.uint64(token))
+        form = _chained(form, np.uint64(token))
     return form if telling >= MIN_FORM_WORDS else np.uint64(0)
 
 
 @compiled
-def _short(state: np.uint64) -> np.uint32:
-    return np.uint32(_mixed(state) >> HALF)
+def _chained(state: np.uint64, following: np.uint64) -> np.uint64:
+    state = (state ^ following) * SPREAD
+    return state ^ (state >> HALF)
 
 
 @compiled

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.similarity import workers
-from tasks.similarity.arrays import Cut, Found, Index, Int32s, Int64s, UInt64s
+from tasks.similarity.arrays import Cut, Found, Index, Int32s, UInt64s
 from tasks.similarity.texts import Texts
 
 # Rows noted under a trigram: the first in train. Most have few, so that five stand beside their number in half a cache
@@ -16,7 +16,6 @@ from tasks.similarity.texts import Texts
 LISTED, LISTED_MORE = 5, 26
 COMPARED = 4  # likeliest sources that a row is compared with
 KEYS_AT_ONCE = 2**24  # trigrams indexed for one pass over train, some 800 MB where no two rows share one
-NOTHING = np.uint64(2**64 - 1)  # sorts behind every trigram
 
 
 def search(judged: Texts, trained: Texts, cut: Cut, known: Int32s, compared: int = COMPARED) -> Found:
@@ -37,9 +36,8 @@ def first_with(keys: UInt64s, wanted: UInt64s) -> Int32s:
     """Position of the first row whose key is the wanted one, -1 where there is none."""
     among = np.flatnonzero(pd.Index(keys).isin(wanted))
     values, first = np.unique(keys[among], return_index=True)
-    values, first = np.append(values, NOTHING), np.append(among[first], -1)
-    place = np.searchsorted(values, wanted)
-    return np.where(values[place] == wanted, first[place], -1).astype(np.int32)
+    place = np.searchsorted(values, wanted).clip(max=max(len(values) - 1, 0))
+    return np.where(np.isin(wanted, values), np.append(among[first], -1)[place], -1).astype(np.int32)
 
 
 def _nothing_found(known: Int32s, before: Int32s, compared: int) -> Found:
@@ -99,11 +97,10 @@ def _index(texts: Texts, sizes: Int32s, cut: Cut) -> Index:
 def _rare_keys(texts: Texts, sizes: Int32s, cut: Cut) -> UInt64s:
     from tasks.similarity.listing import distinct, rare_keys
 
-    edges: Int64s = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    keys = np.empty(edges[-1], np.uint64)
-    workers.each(
-        lambda span: rare_keys(texts.rows.part(span), cut, edges[span.start : span.stop + 1], keys),
-        workers.pieces(len(texts)),
-    )
-    keys.sort()
-    return keys[: distinct(keys)]
+    def of_share(share: tuple[int, int]) -> UInt64s:
+        keys = np.empty(int(sizes.sum()), np.uint64)  # memory is taken as far as it is written
+        keys = keys[: rare_keys(texts.rows, cut, int(sizes.max(initial=0)), share, keys)]
+        keys.sort()
+        return keys[: distinct(keys)]
+
+    return np.concatenate(workers.each(of_share, workers.shares(2**16)))

@@ -19,17 +19,10 @@ HALF, LOWER = np.uint64(32), np.uint64(2**32 - 1)
 
 def sketches(texts: Texts, counts: RowCounts, policy: Leakage) -> UInt32s:
     """A line a text: the 32 smallest hashes of its rare trigrams, in order. rows x 32."""
-    from tasks.similarity.listing import rare_keys
+    from tasks.similarity.sketch_loops import sketch_rows
 
-    found = np.full((len(texts), SIZE), EMPTY)
-    cut = counts.cut(policy)
-
-    def sketch(span: slice) -> None:
-        keys = np.empty((span.stop - span.start, SIZE), np.uint64)
-        rare_keys(texts.rows.part(span), cut, np.arange(len(keys) + 1) * SIZE, keys.reshape(-1))
-        found[span] = np.sort(keys >> np.uint64(32), axis=1)
-
-    workers.each(sketch, workers.pieces(len(texts)))
+    found, cut = np.full((len(texts), SIZE), EMPTY), counts.cut(policy)
+    workers.each(lambda span: sketch_rows(texts.rows.part(span), cut, found[span]), workers.pieces(len(texts)))
     return found
 
 

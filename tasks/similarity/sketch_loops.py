@@ -2,11 +2,22 @@
 
 import numpy as np
 
-from tasks.similarity.arrays import Floats64, Int64s, UInt32s, UInt64s
+from tasks.similarity.arrays import Cut, Floats64, Int64s, Rows, UInt32s, UInt64s
 from tasks.similarity.compiled import compiled
+from tasks.similarity.grams import rare, room, sample, scattered
 
 HALF, LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
 EMPTY = np.uint32(0xFFFFFFFF)
+
+
+@compiled
+def sketch_rows(rows: Rows, cut: Cut, lines: UInt32s) -> None:
+    """The smallest hashes of each row's rare trigrams into its line, in order."""
+    grams, seen = room(rows)
+    for row in range(len(rows.start)):
+        size, _mask = rare(rows, row, cut, grams, seen)
+        for at in range(sample(grams[:size], lines.shape[1])):
+            lines[row, at] = np.uint32(scattered(grams[at]) >> HALF)
 
 
 @compiled

@@ -29,7 +29,7 @@ from tasks.steps.data_page import shown_where_it_stops
 from tasks.workspace import CURATED, Workspace
 
 if TYPE_CHECKING:  # numba and what it compiles are loaded where rows are compared
-    from tasks.partition.search import Context
+    from tasks.partition.leaks.search import Context
 
 
 @shown_where_it_stops
@@ -119,7 +119,8 @@ def digest(space: Workspace, name: str) -> str:
 
 def _through_the_gate(space: Workspace, ledger: Ledger) -> LeakFreePartitions:
     from tasks.partition import leakage
-    from tasks.partition.prompt_texts import texts_in_prompts
+    from tasks.partition.leaks.prompt_texts import texts_in_prompts
+    from tasks.partition.placing.sizes import require_sizes
 
     parts = space.placed("split.parquet")
     inputs = space.folder.columns(CURATED, ["input"])["input"]
@@ -128,6 +129,7 @@ def _through_the_gate(space: Workspace, ledger: Ledger) -> LeakFreePartitions:
     _check_prompts(texts_in_prompts(_fixed_texts(space), parts, found.search))
     clean = leakage.check(parts, found, str(space.folder.file(found.report.pairs_file)))
     _keep_leaks(space, clean.report, clean.pairs)
+    require_sizes(clean.partitions, space.case.use_case.split, 1, space.case.use_case.gates.minimum_effect)
     return clean
 
 
@@ -140,8 +142,8 @@ def _leakage_policy(space: Workspace) -> Leakage:
 
 def _context(space: Workspace, ledger: Ledger) -> "Context":
     from tasks.partition.fingerprints import unpack
-    from tasks.partition.links import Uploaded
-    from tasks.partition.search import Context
+    from tasks.partition.leaks.links import Uploaded
+    from tasks.partition.leaks.search import Context
 
     case = space.case.use_case
     words, sketches = unpack(upload.fingerprints for upload in ledger.uploads(case.name))

@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.load import load, load_prompts
 from data_contracts.use_case import ResolvedUseCase
 from flows.scaffold import scaffold
 from tasks.curate.clean import clean
+from tasks.curate.quarantine import Quarantine
 from tasks.curate.read import read
 from tasks.curate.validate import examine
 from tests.command import Shell
@@ -87,8 +89,11 @@ def broken_rules(case: ResolvedUseCase, lines: list[str]) -> set[str]:
     source = case.folder / "tried.jsonl"
     source.write_text("".join(f"{line}\n" for line in lines))
     tried = load(str(case.folder / "parcel_desk.yaml"), {"source.files": [{"path": str(source)}]})
-    curated = clean(read(tried), tried.use_case.curation)
-    rows: pd.DataFrame = curated.rows
-    failed = {result.type for result in examine(rows, tried.contract) if not result.success}
-    codes = {str(rejection.code) for rejection in curated.quarantined}
+    target = case.folder / "raw.parquet"
+    with Quarantine(case.folder / "quarantine.jsonl") as quarantine:
+        fates = clean(read(tried, target, quarantine), tried).fates
+    kept = pq.read_table(target).filter(pa.array(fates["fate"] == "curated"))
+    pq.write_table(kept, target)
+    failed = {result.type for result in examine(target, tried.contract) if not result.success}
+    codes = {*quarantine.codes, *fates.loc[fates["fate"] == "quarantined", "code"]}
     return codes | failed

@@ -8,7 +8,7 @@ import pandas as pd
 
 from data_contracts.records import PARTITIONS, Partitions
 from data_contracts.text import words_hash
-from tasks.partition.memory import group_keys, row_keys
+from tasks.partition.placing.memory import group_keys, row_keys
 
 WORDS = [
     a + b + c for a in ("ba", "ko", "ri", "ta") for b in ("len", "mos", "nur", "vik", "pag") for c in ("a", "o", "eth")

@@ -7,7 +7,7 @@ import pytest
 
 from data_contracts.data_policy import Leakage
 from tasks.errors import ConfigurationError
-from tasks.partition import corpora
+from tasks.partition.leaks import corpora
 from tests.partition.leaky import SPARE, Leaky, leaky, planted, unrelated_texts
 
 QUESTION = SPARE[0]

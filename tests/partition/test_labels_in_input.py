@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from data_contracts.data_policy import Leakage
-from tasks.partition.labels_in_input import labels_in_input
+from tasks.partition.leaks.labels_in_input import labels_in_input
 from tests.partition.leaky import TEST, TRAIN, leaky
 
 

@@ -10,8 +10,8 @@ import pytest
 from data_contracts.data_policy import Split
 from data_contracts.records import PARTITIONS, Partitions
 from tasks.errors import DataError
-from tasks.partition.kinship import Links
-from tasks.partition.memory import group_key
+from tasks.partition.placing.kinship import Links
+from tasks.partition.placing.memory import group_key
 from tasks.partition.split import split
 from tests.partition.examples import dates, history, near, places, rows, words
 

@@ -3,7 +3,7 @@
 import pytest
 
 from data_contracts.data_policy import Leakage
-from tasks.partition.prompt_texts import texts_in_prompts
+from tasks.partition.leaks.prompt_texts import texts_in_prompts
 from tests.partition.leaky import SPARE, Leaky, planted
 
 LID = "my parcel came with a broken lid"

@@ -10,7 +10,7 @@ import pytest
 
 from data_contracts.data_policy import Leakage, Semantic
 from tasks.errors import LeakageError
-from tasks.partition.semantic import Judge
+from tasks.partition.leaks.semantic import Judge
 from tests.partition.leaky import SPARE, TRAIN, Leaky, leaky, planted, unrelated_texts
 from tests.providers.scripted_embeddings import Scripted, scripted_embeddings
 

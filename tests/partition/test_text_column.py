@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from tasks.partition.text_column import texts_at
+from tasks.partition.leaks.text_column import texts_at
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])

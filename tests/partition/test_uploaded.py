@@ -5,7 +5,7 @@ import pytest
 from data_contracts.data_policy import Leakage
 from data_contracts.text import words_hash
 from tasks.errors import DataError, LeakageError
-from tasks.partition.links import Uploaded
+from tasks.partition.leaks.links import Uploaded
 from tasks.similarity.phrases import RowCounts
 from tasks.similarity.sketch import sketches
 from tasks.similarity.texts import Texts

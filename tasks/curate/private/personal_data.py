@@ -51,7 +51,7 @@ _TYPESET = re.compile(f"[{_FOREIGN}\xa0\u2007\u2009\u202f\u200b\uff20\uff0e\uff0
 
 def plain(text: str) -> str:
     """The text with digits and separators as ASCII has them, of the same length, so that places stay."""
-    return text if text.isascii() or not _TYPESET.search(text) else text.translate(_PLAIN)
+    return text if text.isascii() else _TYPESET.sub(lambda found: _PLAIN[ord(found[0])], text)
 
 
 class PersonalData:
@@ -116,6 +116,9 @@ def figures(raw: bytes) -> int:
 
 def _around_figures(text: str) -> Iterator[Span]:
     """The stretches of a text that hold digits, with what may belong to them: the rest is never searched."""
+    if len(text) <= MARGIN:
+        yield 0, len(text)
+        return
     start = end = -1
     for match in _FIGURE.finditer(text):
         if match.start() > end:

@@ -17,6 +17,7 @@ KEYS = {
     "assistant": ("role", "content", "name", "weight", "tool_calls"),
     "tool": ("role", "content", "tool_call_id", "name"),
 }
+_SPEAKERS = ["system", "developer", "user", "assistant"]  # no set: a role may be anything
 _NAME = re.compile(r"[^\s<|\\/>]{1,64}")
 _OTHER = {
     "function_call": (Code.DEPRECATED, "`function_call` is no longer taken: write it as `tool_calls`"),
@@ -29,7 +30,12 @@ def read_messages(field: str, chat: Value) -> list[Message]:
     """The messages, each with the keys that it needs to be sent again. Raises Defect."""
     if not isinstance(chat, list) or not chat:
         raise Defect(Code.MESSAGES, "Write a list of messages, each with role and content.", field)
-    return [_Reader(field, f"Message {number}").read(message) for number, message in enumerate(chat, start=1)]
+    return [
+        {"role": message["role"], "content": message["content"]}
+        if _is_plain(message)
+        else _Reader(field, f"Message {number}").read(message)
+        for number, message in enumerate(chat, start=1)
+    ]
 
 
 def check_turns(field: str, messages: Sequence[Message], tools: Tools) -> None:
@@ -43,6 +49,14 @@ def check_turns(field: str, messages: Sequence[Message], tools: Tools) -> None:
         raise Defect(Code.MESSAGES, "At least one message must be the user's.", field)
     _check_instructions(field, messages)
     _check_calls(field, messages, tools)
+
+
+def _is_plain(message: Value) -> bool:
+    """Whether it is a role's text and nothing else, as most messages are: then there is nothing to refuse."""
+    if not isinstance(message, dict) or len(message) != 2 or message.get("role") not in _SPEAKERS:
+        return False
+    content = message.get("content")
+    return isinstance(content, str) and not (content.isspace() or not content)
 
 
 class _Reader:
@@ -138,6 +152,8 @@ def _check_instructions(field: str, messages: Sequence[Message]) -> None:
 
 
 def _check_calls(field: str, messages: Sequence[Message], tools: Tools) -> None:
+    if not any("tool_calls" in message or message["role"] == "tool" for message in messages):
+        return
     opened: dict[str, str] = {}  # call without a result yet -> its function
     seen: set[str] = set()
     for number, message in enumerate(messages, start=1):

@@ -52,6 +52,7 @@ class Examples:
         self._columns, self._mapping = contract.columns, contract.mapping
         self._answers = Answers(contract, kind, screen.clean)
         self._screen, self._max_tokens, self._now = screen, max_tokens, now
+        self._declared = list(self._columns.items())
         self._instants = {name for name, column in self._columns.items() if column.type == "datetime"}
         self._asked_field = self._mapping.messages or self._mapping.input or ""
         self._answer_field = self._mapping.output or self._mapping.messages or ""
@@ -59,7 +60,7 @@ class Examples:
     def make(self, fields: dict[str, Value], partition: str) -> dict[str, str]:
         """The example without its place in a file: the other columns of EXAMPLE_COLUMNS."""
         self._screen.next_row()
-        values = {name: checked(name, column, fields.get(name)) for name, column in self._columns.items()}
+        values = {name: checked(name, column, fields.get(name)) for name, column in self._declared}
         parts = self._chat(fields, values) if self._mapping.messages else self._flat(fields, values)
         messages = [self._clean(message) for message in numbered(parts.messages)]
         texts = {"messages": as_json(messages), **self._texts(parts, values)}

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -28,13 +27,12 @@ _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 def checked(name: str, column: Column, value: Value) -> Value:
     """The value if it is of the declared type; None where it is missing and may be. Raises Defect."""
+    if type(value) is str and column.type == "string" and value.isprintable() and value:
+        return value  # the most common, at once
     if value is None or value == "":
         if column.required:
             raise Defect(Code.MISSING_FIELD, "Fill it in, or declare the column `required: false`.", name)
         return None
-    if column.type == "string" and isinstance(value, str):  # the most common, at once
-        _check_one(name, value)
-        return value
     found = isinstance(value, _TYPES[column.type]) and (column.type == "boolean") == isinstance(value, bool)
     if not found:
         remedy = f"It is declared {column.type} but holds {type(value).__name__}: correct the row or the declaration."
@@ -92,26 +90,23 @@ def _number(name: str, value: float | Decimal) -> float:
 
 
 def _check_text(name: str, value: Value) -> None:
-    for text in _strings(value):
-        _check_one(name, text)
+    """Raise Defect where a text in the value, or a key of it, cannot be written."""
+    if isinstance(value, str):
+        if not value.isprintable():
+            _check_signs(name, value)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(name, key)
+            _check_text(name, item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(name, item)
 
 
-def _check_one(name: str, text: str) -> None:
-    unfit = None if text.isprintable() else _UNFIT.search(text)
+def _check_signs(name: str, text: str) -> None:
+    unfit = _UNFIT.search(text)
     if unfit and unfit[0] >= "\ud800":
         remedy = f"Character {unfit.start() + 1} is half of a surrogate pair: export again."
         raise Defect(Code.ENCODING, remedy, name)
     if unfit:
         raise Defect(Code.CONTROL_CHARACTER, f"Remove the character U+{ord(unfit[0]):04X}.", name)
-
-
-def _strings(value: Value) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from data_contracts.data_policy import Leakage
 from data_contracts.records import LeakKind
-from tasks.partition.kinship import shared_groups
-from tasks.partition.text_column import texts_at
+from tasks.partition.leaks.text_column import texts_at
+from tasks.partition.placing.kinship import shared_groups
 from tasks.similarity.phrases import RowCounts
 from tasks.similarity.sketch import sketch_matches, sketches
 from tasks.similarity.texts import Texts

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.records import PAIR_COLUMNS, LeakageReport, Partitions, Phrase
-from tasks.partition.corpora import found_in_corpora
-from tasks.partition.labels_in_input import labels_in_input
-from tasks.partition.links import KINDS
-from tasks.partition.search import JUDGES, Context, Search, by_position, evaluation_rows
+from tasks.partition.leaks.corpora import found_in_corpora
+from tasks.partition.leaks.labels_in_input import labels_in_input
+from tasks.partition.leaks.links import KINDS
+from tasks.partition.leaks.search import JUDGES, Context, Search, by_position, evaluation_rows
 
 TURNS = {
     "user": "all user turns of each row",

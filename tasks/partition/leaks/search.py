@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from data_contracts.data_policy import Leakage
 from data_contracts.records import Partitions
-from tasks.partition.links import (
+from tasks.partition.leaks.links import (
     PASSAGES,
     SAME_FORM,
     SAME_MEANING,
@@ -26,7 +26,7 @@ from tasks.partition.links import (
     older,
     to_uploaded,
 )
-from tasks.partition.semantic import Judge
+from tasks.partition.leaks.semantic import Judge
 from tasks.similarity.phrases import RowCounts
 from tasks.similarity.spread import Machine
 from tasks.similarity.texts import Texts

@@ -8,8 +8,8 @@ import pandas as pd
 
 from data_contracts.data_policy import Split
 from tasks.errors import DataError
-from tasks.partition.kinship import Positions, Units
-from tasks.partition.memory import FREE, Places
+from tasks.partition.placing.kinship import Positions, Units
+from tasks.partition.placing.memory import FREE, Places
 
 MIN_ROWS_PER_LABEL = 2  # on average; below, outputs are texts, not labels
 Needs = npt.NDArray[np.float64]

@@ -8,8 +8,8 @@ import pandas as pd
 
 from data_contracts.records import Partitions
 from data_contracts.text import normalised_words
-from tasks.partition.corpora import windows
-from tasks.partition.search import Search, evaluation_rows
+from tasks.partition.leaks.corpora import windows
+from tasks.partition.leaks.search import Search, evaluation_rows
 from tasks.similarity.characters import UNSPACED
 from tasks.similarity.pairs import best_pairs
 from tasks.similarity.texts import Texts

@@ -9,9 +9,9 @@ import pandas as pd
 from data_contracts.data_policy import Split
 from data_contracts.records import PARTITIONS
 from tasks.errors import DataError
-from tasks.partition.kinship import Links, Positions, Units
-from tasks.partition.memory import FREE, Memory, Places
-from tasks.partition.stratify import stratified
+from tasks.partition.placing.kinship import Links, Positions, Units
+from tasks.partition.placing.memory import FREE, Memory, Places
+from tasks.partition.placing.stratify import stratified
 
 NEVER = np.iinfo(np.int64).min
 Rule = Callable[[pd.DataFrame, Links, Split, Memory], Places]

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.text import normalised_words
-from tasks.partition.text_column import texts_at
+from tasks.partition.leaks.text_column import texts_at
 
 
 def labels_in_input(rows: pd.DataFrame, inputs: pa.ChunkedArray) -> dict[str, int]:

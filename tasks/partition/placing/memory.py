@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from data_contracts.records import PARTITIONS, Partitions
-from tasks.partition.kinship import Flags, Links, shared_groups
+from tasks.partition.placing.kinship import Flags, Links, shared_groups
 
 Bits = npt.NDArray[np.uint64]  # a set of sides: bit i is the i-th of `Memory.sides`
 Places = npt.NDArray[np.object_]  # of each row: its partition, why it is withheld, or "" where it is free

@@ -70,7 +70,6 @@ class Links:
         units: Positions = connected(self.size, [pd.Series(self.keys, index=self.rows)])
         return units
 
-
     def balanced(self) -> Self:
         """Without the pairs of copies, weakest first, that would make a unit larger than MAX_UNIT of the rows.
 
