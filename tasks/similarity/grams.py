@@ -39,7 +39,9 @@ def rare(rows: Rows, row: int, cut: Cut, grams: UInt64s, seen: UInt64s) -> tuple
 
 @compiled
 def sample(grams: UInt64s, most: int) -> int:
-    """Those that `scattered` puts first move to the front, in that order; how many."""
+    """Those that `scattered` puts first, in that order, move to the front where there are more; how many."""
+    if len(grams) <= most:
+        return len(grams)
     size = 0
     for gram in grams:
         if size < most or scattered(gram) < scattered(grams[size - 1]):

@@ -12,15 +12,13 @@ MIN_KEYS = 2  # one shared phrase is no reason to look closer
 
 
 @compiled
-def rare_keys(rows: Rows, cut: Cut, most: int, share: tuple[int, int], keys: UInt64s) -> int:
+def rare_keys(rows: Rows, cut: Cut, keys_a_row: int, share: tuple[int, int], keys: UInt64s) -> int:
     """The rows' rare trigrams, at most so many a row, those whose first 16 bits are in the share; how many."""
     grams, seen = room(rows)
     number = 0
     for row in range(len(rows.start)):
         size, _mask = rare(rows, row, cut, grams, seen)
-        if size > most:
-            size = sample(grams[:size], most)
-        for gram in grams[:size]:
+        for gram in grams[: sample(grams[:size], keys_a_row)]:
             if share[0] <= np.int64(gram >> SHARED) < share[1]:
                 keys[number] = gram
                 number += 1
@@ -35,6 +33,16 @@ def distinct(keys: UInt64s) -> int:
         keys[size] = key
         size += int(size == 0 or key != keys[size - 1])
     return size
+
+
+@compiled
+def fill(index: Index, keys: UInt64s) -> None:
+    """Enter the keys, which are in order, into an empty index."""
+    for line in range(len(keys)):
+        index.start[np.int64(keys[line] >> index.shift) + 1] += 1
+        index.lines[line, 0] = np.int32(np.uint32(keys[line]))
+    for slot in range(1, len(index.start)):
+        index.start[slot] += index.start[slot - 1]
 
 
 @compiled
@@ -62,7 +70,7 @@ def list_rows(rows: Rows, share: tuple[int, int], index: Index) -> None:
 
 
 @compiled
-def choose(judged: Rows, cut: Cut, index: Index, found: Found) -> None:
+def choose(judged: Rows, cut: Cut, keys_a_row: int, index: Index, found: Found) -> None:
     """The likeliest sources of each judged row: of the rows listed under its trigrams those that share most."""
     grams, seen = room(judged)
     keys, nats = np.empty(len(grams), np.int64), np.empty(len(grams), np.float32)
@@ -73,7 +81,7 @@ def choose(judged: Rows, cut: Cut, index: Index, found: Found) -> None:
             found.trained[row, 0] = found.known[row]
         else:
             size, _mask = rare(judged, row, cut, grams, seen)
-            size = _keys_of(grams[:size], index, keys)
+            size = _keys_of(grams[: sample(grams[:size], keys_a_row)], index, keys)
             for at in range(size):
                 nats[at] = nats_of(cut, grams[at]) + LISTED
             likely = _gather(keys[:size], nats, index, found.before[row], sources)

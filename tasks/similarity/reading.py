@@ -27,16 +27,13 @@ class Piece(NamedTuple):
 
 def read_all(source: pa.ChunkedArray) -> tuple[UInt32s, Read]:
     """The words of all rows, and what is known of each row."""
-    pieces = list(_pieces(source))
     rows = Read._make(np.zeros(len(source), kind) for kind in (np.int64, np.int32, np.uint64, np.uint64))
-    tokens = np.empty(pieces[-1].room.stop if pieces else 0, np.uint32)  # memory is taken as far as it is written
-    sizes = workers.each(lambda piece: _read(piece, tokens[piece.room], rows.part(piece.rows)), pieces)
-    end = _close_gaps(tokens, rows, pieces, sizes)
-    left = _read_left(source, rows, end)
+    pieces = list(_pieces(source))
+    tokens = Together(sum(map(_most_words, pieces)))
+    workers.each(lambda piece: _read(piece, tokens, rows), pieces)
+    _read_left(source, tokens, rows)
     _name_wordless(source, rows)
-    tokens.resize(end + len(left), refcheck=False)  # gives the memory behind back
-    tokens[end:] = left
-    return tokens, rows
+    return tokens.all(), rows
 
 
 def _pieces(source: pa.ChunkedArray) -> Iterator[Piece]:

@@ -14,6 +14,7 @@ from tasks.similarity.texts import Texts
 # line, and the others in a line that takes memory once it is written. 31 find 99.8 % of the sources of texts with three
 # words edited at a million rows, 15 find 98.9 %.
 LISTED, LISTED_MORE = 5, 26
+KEYS_A_ROW = 32  # trigrams that a row is looked for by, of longer texts a sample
 COMPARED = 4  # likeliest sources that a row is compared with
 KEYS_AT_ONCE = 2**24  # trigrams indexed for one pass over train, some 800 MB where no two rows share one
 
@@ -21,14 +22,14 @@ KEYS_AT_ONCE = 2**24  # trigrams indexed for one pass over train, some 800 MB wh
 def search(judged: Texts, trained: Texts, cut: Cut, known: Int32s, compared: int = COMPARED) -> Found:
     """Each judged row compared with its likeliest rows of train; where its source is `known`, with that one."""
     found = _nothing_found(known, np.full(len(judged), len(trained), np.int32), compared)
-    _fill(found, judged, trained, cut, keys=None)
+    _fill(found, judged, trained, cut, KEYS_A_ROW)
     return found
 
 
-def search_within(texts: Texts, cut: Cut, known: Int32s, keys: int) -> Found:
-    """Each row compared with its likeliest rows before it, found by `keys` trigrams a row: the smallest hashes."""
+def search_within(texts: Texts, cut: Cut, known: Int32s, keys_a_row: int) -> Found:
+    """Each row compared with its likeliest rows before it."""
     found = _nothing_found(known, np.arange(len(texts), dtype=np.int32), COMPARED)
-    _fill(found, texts, texts, cut, keys)
+    _fill(found, texts, texts, cut, keys_a_row)
     return found
 
 
@@ -46,33 +47,15 @@ def _nothing_found(known: Int32s, before: Int32s, compared: int) -> Found:
     return Found(known, before, np.full(shape, -1, np.int32), np.zeros(shape, np.int32), *measures)
 
 
-def _fill(found: Found, judged: Texts, trained: Texts, cut: Cut, keys: int | None) -> None:
+def _fill(found: Found, judged: Texts, trained: Texts, cut: Cut, keys_a_row: int) -> None:
     """Judged rows are searched in blocks. A row's result depends on itself, the counts and train alone."""
-    sizes = np.clip(judged.length - 2, 0, keys or np.iinfo(np.int32).max)
+    sizes = np.clip(judged.length - 2, 0, keys_a_row)
     for block in _blocks(sizes):
         part = judged.take(block)
-        index = _index(part, sizes[block], cut)
+        index = _index(_rare_keys(part, int(sizes[block].sum()), cut, keys_a_row))
         _list(trained, index)
-        _compare(found.part(block), part, trained, cut, index)
-
-
-def _list(trained: Texts, index: Index) -> None:
-    from tasks.similarity.listing import list_rows
-
-    workers.each(lambda share: list_rows(trained.rows, share, index), workers.shares(len(index.start) - 1))
-
-
-def _compare(found: Found, judged: Texts, trained: Texts, cut: Cut, index: Index) -> None:
-    from tasks.similarity.comparing import compare_phrases, compare_words
-    from tasks.similarity.listing import choose
-
-    def compare(span: slice) -> None:
-        part, rows = found.part(span), judged.rows.part(span)
-        choose(rows, cut, index, part)
-        compare_phrases(rows, trained.rows, cut, part)
-        compare_words(rows, trained.rows, cut, part)
-
-    workers.each(compare, workers.pieces(len(judged)))
+        _choose(found.part(block), part, cut, keys_a_row, index)
+        _compare(found.part(block), part, trained, cut)
 
 
 def _blocks(sizes: Int32s) -> Iterator[slice]:
@@ -82,25 +65,50 @@ def _blocks(sizes: Int32s) -> Iterator[slice]:
     return (slice(first, last) for first, last in pairwise(edges))
 
 
-def _index(texts: Texts, sizes: Int32s, cut: Cut) -> Index:
-    """The rows' rare trigrams, in order, with the place at which those with the same first bits start."""
-    keys = _rare_keys(texts, sizes, cut)
-    bits = max(1, len(keys).bit_length())
-    shift = np.uint64(64 - bits)
-    start = np.zeros(2**bits + 1, np.int32)
-    np.cumsum(np.bincount((keys >> shift).astype(np.int64), minlength=2**bits), out=start[1:])
-    lines = np.zeros((len(keys), LISTED + 3), np.int32)
-    lines[:, 0] = keys.astype(np.uint32).view(np.int32)
-    return Index(start, shift, lines, np.empty((len(keys), LISTED_MORE), np.int32))
-
-
-def _rare_keys(texts: Texts, sizes: Int32s, cut: Cut) -> UInt64s:
+def _rare_keys(texts: Texts, most: int, cut: Cut, keys_a_row: int) -> UInt64s:
+    """The trigrams that the rows are looked for by, each once, in order."""
     from tasks.similarity.listing import distinct, rare_keys
 
     def of_share(share: tuple[int, int]) -> UInt64s:
-        keys = np.empty(int(sizes.sum()), np.uint64)  # memory is taken as far as it is written
-        keys = keys[: rare_keys(texts.rows, cut, int(sizes.max(initial=0)), share, keys)]
+        keys = np.empty(most, np.uint64)  # memory is taken as far as it is written
+        keys = keys[: rare_keys(texts.rows, cut, keys_a_row, share, keys)]
         keys.sort()
         return keys[: distinct(keys)]
 
     return np.concatenate(workers.each(of_share, workers.shares(2**16)))
+
+
+def _index(keys: UInt64s) -> Index:
+    from tasks.similarity.listing import fill
+
+    bits = max(1, len(keys).bit_length())
+    lines = np.zeros((len(keys), LISTED + 3), np.int32), np.empty((len(keys), LISTED_MORE), np.int32)
+    index = Index(np.zeros(2**bits + 1, np.int32), np.uint64(64 - bits), *lines)
+    fill(index, keys)
+    return index
+
+
+def _list(trained: Texts, index: Index) -> None:
+    from tasks.similarity.listing import list_rows
+
+    workers.each(lambda share: list_rows(trained.rows, share, index), workers.shares(len(index.start) - 1))
+
+
+def _choose(found: Found, judged: Texts, cut: Cut, keys_a_row: int, index: Index) -> None:
+    from tasks.similarity.listing import choose
+
+    def choose_some(span: slice) -> None:
+        choose(judged.rows.part(span), cut, keys_a_row, index, found.part(span))
+
+    workers.each(choose_some, workers.pieces(len(judged)))
+
+
+def _compare(found: Found, judged: Texts, trained: Texts, cut: Cut) -> None:
+    from tasks.similarity.comparing import compare_phrases, compare_words
+
+    def compare(span: slice) -> None:
+        part, rows = found.part(span), judged.rows.part(span)
+        compare_phrases(rows, trained.rows, cut, part)
+        compare_words(rows, trained.rows, cut, part)
+
+    workers.each(compare, workers.pieces(len(judged)))

@@ -114,7 +114,7 @@ def render(folder: RunFolder) -> str:
         quarantine=_turned_away(folder, "quarantine.jsonl", "code"),
         excluded=_turned_away(folder, "excluded.jsonl", "remedy"),
         labels=_labels(counts, report),
-        suspects=_suspects(folder, report),
+        suspects=_suspects(folder, report, case.use_case),
         leaks=_leaks(folder, leakage, case) if leakage else [],
         reviews=_leaks(folder, leakage, case, review=True) if leakage else [],
         stops=[*_private_stops(report), *_stops(case.use_case, counts, expectations, leakage)],
@@ -179,12 +179,13 @@ def _labels(counts: Counts | None, report: CurationReport | None) -> list[dict[s
     ]
 
 
-def _suspects(folder: RunFolder, report: CurationReport | None) -> list[dict[str, Any]]:
-    """Rows whose label a second look should confirm, the most doubtful first: ids and labels."""
+def _suspects(folder: RunFolder, report: CurationReport | None, use_case: UseCase) -> list[dict[str, Any]]:
+    """Rows whose label a second look should confirm, the most doubtful first; texts where the policy lets them."""
     if report is None or not report.label_noise or not folder.has(report.label_noise_file):
         return []
-    found: list[dict[str, Any]] = folder.read_frame(report.label_noise_file).head(MAX_SUSPECTS).to_dict("records")
-    return found
+    found = folder.read_frame(report.label_noise_file).head(MAX_SUSPECTS)
+    texts = _excerpts(folder, found["id"]) if use_case.text_policy.excerpts_in_report else {}
+    return [{**row, "text": texts.get(row["id"])} for row in found.to_dict("records")]
 
 
 def _leaks(folder: RunFolder, leakage: LeakageReport, case: ResolvedUseCase, review: bool = False) -> list[Leaks]:
