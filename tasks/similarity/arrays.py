@@ -62,12 +62,14 @@ class Cut(NamedTuple):
 class Index(NamedTuple):
     """Trigrams in order of their hash, a line each, with the first rows that have it.
 
-    A line of `lines`: the lower half of the hash, how many rows are listed, the first of them, and the line of `more`
-    that lists the others. `start` says at which line the trigrams begin whose hash, shifted, is the slot.
+    A slot is what is left of a hash that is shifted by `shift`, a mark the 32 bits below. A line of `lines`: the mark,
+    how many rows are listed, the first of them, and the line of `more` that lists the others. `start` says at which
+    line the trigrams of a slot begin, `open` with which three bits the marks of those begin whose lists have room.
     """
 
     start: Int32s
     shift: np.uint64
+    open: Bytes
     lines: Int32s
     more: Int32s
 

@@ -7,6 +7,7 @@ from tasks.similarity.compiled import compiled
 from tasks.similarity.grams import FIRST, HALF, cleared, enter, nats_of, power_of_two, rare, room, sample, trigrams
 
 LISTED = np.float32(0.25)  # nats that a shared trigram counts on top, so that it counts however common it is
+BELOW, FIRST_BITS = np.uint64(32), np.uint32(29)
 SHARED = np.uint64(48)  # keys are shared out by the bits above
 MIN_KEYS = 2  # one shared phrase is no reason to look closer
 
@@ -39,10 +40,12 @@ def distinct(keys: UInt64s) -> int:
 def fill(index: Index, keys: UInt64s) -> None:
     """Enter the keys, which are in order, into an empty index."""
     for line in range(len(keys)):
-        index.start[np.int64(keys[line] >> index.shift) + 1] += 1
-        index.lines[line, 0] = np.int32(np.uint32(keys[line]))
-    for slot in range(1, len(index.start)):
-        index.start[slot] += index.start[slot - 1]
+        slot, mark = np.int64(keys[line] >> index.shift), _mark(index, keys[line])
+        index.start[slot + 1] += 1
+        index.open[slot] |= np.uint8(1) << np.uint8(mark >> FIRST_BITS)
+        index.lines[line, 0] = np.int32(mark)
+    for place in range(1, len(index.start)):
+        index.start[place] += index.start[place - 1]
 
 
 @compiled
@@ -50,23 +53,33 @@ def list_rows(rows: Rows, share: tuple[int, int], index: Index) -> None:
     """Enter each row in the lists of its trigrams, those of this share of the slots, until a list is full."""
     grams, seen = room(rows)
     keys = np.empty(len(grams), np.int64)
-    here, most = _capacity(index)
+    _here, most = _capacity(index)
     next_line = index.start[share[0]]  # a share goes on in lines of its own
     for row in range(len(rows.start)):
-        size = _in_share(grams[: trigrams(rows, row, grams)], share, index)
-        size = _not_full(keys[: _keys_of(grams[:size], index, keys)], index, most)
+        size = _wanted(grams[: trigrams(rows, row, grams)], share, index)
+        size = _keys_of(grams[:size], index, keys)
         mask = cleared(seen, size)
-        for key in keys[:size]:
-            if enter(seen, mask, np.uint64(key + 1) * FIRST):
-                line = index.lines[key]
-                if line[1] == here:
-                    line[-1] = next_line
-                    next_line += 1
-                if line[1] < here:
-                    line[2 + line[1]] = row
-                else:
-                    index.more[line[-1], line[1] - here] = row
-                line[1] += 1
+        for at in range(size):
+            if index.lines[keys[at], 1] < most and enter(seen, mask, grams[at]):
+                next_line += _note(index, keys[at], row, next_line)
+                if index.lines[keys[at], 1] == most:
+                    _open(index, int(np.int64(grams[at] >> index.shift)))
+
+
+@compiled
+def _note(index: Index, key: int, row: int, next_line: int) -> int:
+    """Enter a row in a list, which goes on in the next line where its own is full; how many lines that takes."""
+    here, _most = _capacity(index)
+    line = index.lines[key]
+    goes_on = line[1] == here
+    if goes_on:
+        line[-1] = next_line
+    if line[1] < here:
+        line[2 + line[1]] = row
+    else:
+        index.more[line[-1], line[1] - here] = row
+    line[1] += 1
+    return int(goes_on)
 
 
 @compiled
@@ -155,7 +168,7 @@ def _keys_of(grams: UInt64s, index: Index, keys: Int64s) -> int:
     for at in range(len(grams)):
         gram, key = grams[at], int(keys[at])
         behind = index.start[np.int64(gram >> index.shift) + 1]
-        while key < behind and np.uint32(index.lines[key, 0]) != np.uint32(gram):
+        while key < behind and np.uint32(index.lines[key, 0]) != _mark(index, gram):
             key += 1
         grams[size], keys[size] = gram, key
         size += key < behind
@@ -163,23 +176,33 @@ def _keys_of(grams: UInt64s, index: Index, keys: Int64s) -> int:
 
 
 @compiled
-def _in_share(grams: UInt64s, share: tuple[int, int], index: Index) -> int:
-    """Those of the share move to the front; how many."""
+def _wanted(grams: UInt64s, share: tuple[int, int], index: Index) -> int:
+    """Those of the share whose lists may have room move to the front; how many. No branch can be guessed wrong."""
     size = 0
     for gram in grams:
+        slot = np.int64(gram >> index.shift)
         grams[size] = gram
-        size += int(share[0] <= np.int64(gram >> index.shift) < share[1])
-    return size
+        size += int(slot >= share[0]) & int(slot < share[1])
+    wanted = 0
+    for gram in grams[:size]:
+        grams[wanted] = gram
+        wanted += (index.open[np.int64(gram >> index.shift)] >> (_mark(index, gram) >> FIRST_BITS)) & 1
+    return wanted
 
 
 @compiled
-def _not_full(keys: Int64s, index: Index, most: int) -> int:
-    """Those whose lists have room move to the front; how many."""
-    size = 0
-    for key in keys:
-        keys[size] = key
-        size += index.lines[key, 1] < most
-    return size
+def _open(index: Index, slot: int) -> None:
+    """Note which lists of a slot have room."""
+    marks = 0
+    for line in index.lines[index.start[slot] : index.start[slot + 1]]:
+        if line[1] < _capacity(index)[1]:
+            marks |= 1 << int(np.int64(np.uint32(line[0]) >> FIRST_BITS))
+    index.open[slot] = marks
+
+
+@compiled
+def _mark(index: Index, gram: np.uint64) -> np.uint32:
+    return np.uint32(gram >> (index.shift - BELOW))
 
 
 @compiled

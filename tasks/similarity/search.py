@@ -14,7 +14,7 @@ from tasks.similarity.texts import Texts
 # line, and the others in a line that takes memory once it is written. 31 find 99.8 % of the sources of texts with three
 # words edited at a million rows, 15 find 98.9 %.
 LISTED, LISTED_MORE = 5, 26
-KEYS_A_ROW = 32  # trigrams that a row is looked for by, of longer texts a sample
+KEYS_A_ROW = 24  # trigrams that a row is looked for by, of longer texts a sample
 COMPARED = 4  # likeliest sources that a row is compared with
 KEYS_AT_ONCE = 2**24  # trigrams indexed for one pass over train, some 800 MB where no two rows share one
 
@@ -83,7 +83,7 @@ def _index(keys: UInt64s) -> Index:
 
     bits = max(1, len(keys).bit_length())
     lines = np.zeros((len(keys), LISTED + 3), np.int32), np.empty((len(keys), LISTED_MORE), np.int32)
-    index = Index(np.zeros(2**bits + 1, np.int32), np.uint64(64 - bits), *lines)
+    index = Index(np.zeros(2**bits + 1, np.int32), np.uint64(64 - bits), np.zeros(2**bits, np.uint8), *lines)
     fill(index, keys)
     return index
 

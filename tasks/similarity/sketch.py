@@ -23,6 +23,7 @@ def sketches(texts: Texts, counts: RowCounts, policy: Leakage) -> UInt32s:
 
     found, cut = np.full((len(texts), SIZE), EMPTY), counts.cut(policy)
     workers.each(lambda span: sketch_rows(texts.rows.part(span), cut, found[span]), workers.pieces(len(texts)))
+    found.sort(axis=1)
     return found
 
 

@@ -12,7 +12,7 @@ EMPTY = np.uint32(0xFFFFFFFF)
 
 @compiled
 def sketch_rows(rows: Rows, cut: Cut, lines: UInt32s) -> None:
-    """The smallest hashes of each row's rare trigrams into its line, in order."""
+    """The smallest hashes of each row's rare trigrams into its line."""
     grams, seen = room(rows)
     for row in range(len(rows.start)):
         size, _mask = rare(rows, row, cut, grams, seen)
