@@ -40,8 +40,8 @@ MISTAKES = [
     Mistake(
         "unknown rule of privacy",
         CASE,
-        "  on_conflict:",
-        "  privacy: {rules: {mail: mask}}\n  on_conflict:",
+        "    default: block",
+        "    rules: {mail: mask}\n    default: block",
         "mail",
         "Mend",
     ),

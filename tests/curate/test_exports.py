@@ -1,6 +1,8 @@
 """Logs and traces as their own tools export them become chats with an answer that may be learnt from."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -64,31 +66,34 @@ def test_content_that_was_sent_in_parts_is_read_from_them():
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
-    """Three traces out of a real store, by both ways of exporting them: question -> record."""
-    mlflow = pytest.importorskip("mlflow")
-    folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
+    """Three traces out of a real store, by both ways of exporting them: question -> record.
+
+    In a process of its own: which store and experiment are active, MLflow writes into the environment.
+    """
+    pytest.importorskip("mlflow")
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_export, tmp_path_factory.mktemp("mlflow")).result()
+
+
+def _export(folder):
+    import mlflow
+
     mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    try:
-        mlflow.create_experiment("chats", artifact_location=str(folder / "artifacts"))
-        mlflow.set_experiment("chats")
-        traces = {question: _traced(mlflow, question) for question in ("plain", "expected", "judged")}
-        mlflow.flush_trace_async_logging()
-        source = mlflow.entities.AssessmentSource("HUMAN", "ann")
-        mlflow.log_expectation(
-            trace_id=traces["expected"], name="expected_response", value={"city": "Ulm"}, source=source
-        )
-        mlflow.log_feedback(trace_id=traces["expected"], name="correctness", value=False, source=source)
-        mlflow.log_feedback(trace_id=traces["judged"], name="correctness", value=False, source=source)
-        rows = [json.loads(row) for row in mlflow.search_traces().to_json(orient="records", lines=True).splitlines()]
-        by_id = {row["trace_id"]: row for row in rows}
-        whole = {question: json.loads(mlflow.get_trace(trace).to_json()) for question, trace in traces.items()}
-        bare = {question: {**by_id[trace]} for question, trace in traces.items()}
-        for row in bare.values():
-            row.pop("trace")
-        yield {"to_json": whole, "rows": {name: by_id[trace] for name, trace in traces.items()}, "bare rows": bare}
-    finally:
-        mlflow.set_tracking_uri(before)
+    mlflow.create_experiment("chats", artifact_location=str(folder / "artifacts"))
+    mlflow.set_experiment("chats")
+    traces = {question: _traced(mlflow, question) for question in ("plain", "expected", "judged")}
+    mlflow.flush_trace_async_logging()
+    source = mlflow.entities.AssessmentSource("HUMAN", "ann")
+    mlflow.log_expectation(trace_id=traces["expected"], name="expected_response", value={"city": "Ulm"}, source=source)
+    mlflow.log_feedback(trace_id=traces["expected"], name="correctness", value=False, source=source)
+    mlflow.log_feedback(trace_id=traces["judged"], name="correctness", value=False, source=source)
+    rows = [json.loads(row) for row in mlflow.search_traces().to_json(orient="records", lines=True).splitlines()]
+    by_id = {row["trace_id"]: row for row in rows}
+    whole = {question: json.loads(mlflow.get_trace(trace).to_json()) for question, trace in traces.items()}
+    bare = {question: {**by_id[trace]} for question, trace in traces.items()}
+    for row in bare.values():
+        row.pop("trace")
+    return {"to_json": whole, "rows": {name: by_id[trace] for name, trace in traces.items()}, "bare rows": bare}
 
 
 def _traced(mlflow, question):

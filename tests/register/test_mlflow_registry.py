@@ -20,13 +20,13 @@ from tasks.errors import ConfigurationError, ResumableError
 from tasks.register import figures
 from tasks.register.mlflow_registry import Incumbent, Registry
 from tasks.run_folder import RunFolder
-from tasks.steps import conclusion
+from tasks.steps import conclusion, data_page
 from tasks.workspace import Workspace
 from tests.small_use_case import small_rows
 from tests.stepwise import Finished, forget
 
 MODEL = "tunegate.small"
-SHOWN_ONLY_BY_POLICY = {"report.html", "examples.parquet"}
+SHOWN_ONLY_BY_POLICY = {"report.html", "data.html", "examples.parquet"}
 
 
 @pytest.fixture
@@ -357,6 +357,9 @@ def test_a_use_case_that_forbids_it_has_no_row_text_in_mlflow_at_all(registry: R
     folder = home_of(registry) / "strict"
     shutil.copytree(strict.folder, folder)
     (folder / "report.html").write_text(render(strict))
+    kept = RunFolder(folder)
+    kept.write_json("use_case.json", strict.case)
+    (folder / "data.html").write_text(data_page.render(kept))
     register(registry, replace(strict, folder=str(folder)))
     texts = [row["text"].encode() for row in small_rows(400, seed=1)]
     files = list(artifacts(registry))
