@@ -80,8 +80,8 @@ class Curation(Strict):
         "same input with several answers is a conflict",
     )
     max_quarantined: float = Field(0.05, ge=0, le=1, description="Larger share of quarantined rows stops the run")
-    exclude: list[Exclusion] = Field(default_factory=list)
-    privacy: Privacy = Privacy()
+    exclude: list[Exclusion] = Field(default_factory=list, description="Rows that are left out by rule")
+    privacy: Privacy = Field(Privacy(), description="What happens to secrets and personal data")
     label_noise: bool = Field(
         True, description="Classification: list rows whose label out-of-sample predictions contradict, for review"
     )
@@ -96,10 +96,10 @@ class Split(Strict):
         description="hash of the group; the same with equal shares of each label; the newest rows as test; "
         "or as source.files say",
     )
-    validation: Share = 0.15
-    test: Share = 0.25
-    seed: int = 7
-    near_duplicates_together: bool = True
+    validation: Share = Field(0.15, description="Of the rows; prompts are chosen on it")
+    test: Share = Field(0.25, description="Of the rows; opened by the final comparison only")
+    seed: int = Field(7, description="Of the hash that places a row")
+    near_duplicates_together: bool = Field(True, description="Copies of each other share a partition")
     min_test: int = Field(50, ge=1, description="Fewer test rows stop the run")
     min_train: int = Field(10, ge=10, description="Fewer train rows stop the fine-tune (providers ask for 10)")
     min_per_label: int = Field(0, ge=0, description="Classification: fewer train or test rows of a label stop the run")
@@ -107,7 +107,7 @@ class Split(Strict):
         20, ge=1, description="So many verdicts may rest on one test set; None: any number"
     )
     when_worn: Literal["warn", "refuse", "refresh"] = Field(
-        "warn", description="After max_verdicts; refresh: draw a new test set from rows that were never uploaded"
+        "warn", description="After max_verdicts; refresh: draw a new test set from rows that no trial has placed yet"
     )
     test_set: int = Field(1, ge=1, description="Raise it to draw a new test set from rows that were never uploaded")
 
@@ -122,7 +122,7 @@ class Semantic(Strict):
     """An embedding model that judges the likeliest train rows of each evaluation row; it sees these texts only."""
 
     base_url: str = Field(description="Endpoint with POST /embeddings, as OpenAI's")
-    model: str
+    model: str = Field(description="Embedding model of that endpoint")
     api_key_env: str = Field("OPENAI_API_KEY", description="Variable that holds the key")
     threshold: float = Field(0.85, gt=0, le=1, description="Cosine from which two texts mean the same")
     on_leak: Literal["stop", "withhold", "review"] = Field("review", description="What such a pair leads to")
@@ -136,7 +136,12 @@ class Leakage(Strict):
         description="With split.method: given; withhold: the train side leaves, counted. Rows that are split here are "
         "kept apart before; what still turns out alike is withheld",
     )
-    near: float = Field(0.45, gt=0, le=1, description="Jaccard of rare word trigrams from which a pair is a leak")
+    near: float = Field(
+        0.45,
+        gt=0,
+        le=1,
+        description="Jaccard of rare word trigrams, or of the words outside boilerplate, from which rows are copies",
+    )
     passages: float = Field(
         0.08, gt=0, le=1, description="Shared weight of rare trigrams from which an excerpt or a wrapped text is a leak"
     )

@@ -239,7 +239,7 @@ class SealedTestSet(Document):
     rows: int
     test_set: int = Field(1, description="1 for the first test set of the use case, higher after a refresh")
     verdicts: int = Field(0, description="Trials that scored candidates on this test set before this one")
-    worn: bool = Field(False, description="More verdicts than split.max_verdicts allows")
+    worn: bool = Field(False, description="As many verdicts as split.max_verdicts allows")
     placed_earlier: int = Field(0, description="Rows that stay where an earlier trial placed them, whatever split says")
     detects: float = Field(description="Smallest difference (0..1) that so many test cases show with power 0.8")
     needed: int = Field(description="Test cases that would show gates.minimum_effect with power 0.8")
@@ -248,9 +248,11 @@ class SealedTestSet(Document):
     def sentence(self) -> str:
         """How much the test set can tell, and how often it was asked."""
         asked = f"{self.verdicts} verdicts rest on it already" if self.verdicts else "it was never opened"
+        worn = ", as many as split.max_verdicts allows: draw a new one with split.test_set" if self.worn else ""
+        kept = f"; {self.placed_earlier} rows stay where earlier trials put them" if self.placed_earlier else ""
         return (
             f"{self.rows} test cases detect a difference of {100 * self.detects:.1f} points; "
-            f"{self.needed} would be needed for gates.minimum_effect; {asked}"
+            f"{self.needed} would be needed for gates.minimum_effect; {asked}{worn}{kept}"
         )
 
 

@@ -58,11 +58,11 @@ def run(use_case: str, settings: Sequence[str], no_train: bool, yes: bool, as_js
 def resume(run: str, found: str | None, absent: bool, yes: bool, as_json: bool) -> None:
     """Go on where a run stopped; what was paid is never paid again."""
     from data_contracts.trial import TrialOptions
-    from tasks.workspace import reopen
+    from tasks.workspace import resumable
 
     if found and absent:
         raise click.UsageError("--found and --absent answer the same question; give one.")
-    space = reopen(run)
+    space = resumable(run)
     if found or absent:
         from flows.commands import settle
 
@@ -77,7 +77,7 @@ def resume(run: str, found: str | None, absent: bool, yes: bool, as_json: bool) 
 @SET
 @JSON
 def check(use_case: str, settings: Sequence[str], as_json: bool) -> None:
-    """Curate, validate, partition, look for leaks; nothing leaves the machine."""
+    """Curate, validate, partition, look for leaks; nothing leaves the machine unless leakage.semantic is set."""
     from flows import commands
 
     _say("check", commands.check(use_case, _settings(settings)), as_json)
@@ -139,7 +139,7 @@ def import_contract(file: str) -> None:
     from data_contracts.load import dump
     from tasks.curate.odcs import from_odcs
 
-    click.echo(dump(from_odcs(Path(file).read_text(encoding="utf-8"))), nl=False)
+    click.echo(dump(from_odcs(Path(file).read_bytes().decode(errors="replace"))), nl=False)
 
 
 @cli.command()

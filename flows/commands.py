@@ -16,13 +16,13 @@ from tasks.workspace import Workspace, edge_of
 
 
 def check(use_case: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Everything up to the leakage gate. No provider is asked anything."""
-    return _checked(workspace.start(use_case, TrialOptions(settings=settings)))
+    """Everything up to the leakage gate. Nobody is asked anything but the judge of `leakage.semantic`, if any."""
+    return _checked(workspace.start(use_case, TrialOptions(settings=settings), "check"))
 
 
 def estimate(use_case: str, settings: dict[str, Any], train: bool) -> dict[str, Any]:
     """Check, then what the trial would cost and could show. The provider is asked for its prices only."""
-    space = workspace.start(use_case, TrialOptions(settings=settings, train=train))
+    space = workspace.start(use_case, TrialOptions(settings=settings, train=train), "estimate")
     _checked(space)
     return as_json(money.estimate(space, edge_of(space), train and space.case.use_case.fine_tune.enabled))
 

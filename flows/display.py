@@ -70,6 +70,8 @@ def check(content: dict[str, Any]) -> None:
     for name in ("train", "validation", "test"):
         sums.add_row(name, str(counts[name]["rows"]))
     sums.add_row("withheld", str(counts["withheld"]))
+    for reason, rows in counts["withheld_reasons"].items():
+        sums.add_row(f"  withheld: {reason}", str(rows))
     console.print(sums)
     failed = [item for item in content["expectations"] if not item["success"]]
     console.print(f"Contract: {len(content['expectations'])} expectations, {len(failed)} failed.")
@@ -81,6 +83,8 @@ def check(content: dict[str, Any]) -> None:
     for name in ("found", "review"):
         told = _leaks(content["leakage"][name])
         console.print(f"{LEAKS[name]}: {told or 'none'}", soft_wrap=True)
+    for corpus, rows in content["leakage"]["corpora"].items():
+        console.print(f"Evaluation rows found in {corpus}: {rows}", soft_wrap=True)
     console.print(f"Page for the data's owner: {content['page']}", soft_wrap=True, highlight=False)
 
 

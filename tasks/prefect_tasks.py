@@ -51,7 +51,7 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
     show.redact_logs()
     from prefect.runtime import flow_run
 
-    space = workspace.reopen(options.resume) if options.resume else workspace.start(use_case, options)
+    space = workspace.resumable(options.resume) if options.resume else workspace.start(use_case, options)
     space.folder.claim()
     case, first = space.case.use_case, space.options
     flow_run_id, ledger = str(flow_run.id or ""), Ledger()

@@ -151,13 +151,14 @@ def edge_of(space: Workspace) -> Edge:
     return Edge(connect(space.case.use_case.provider), Ledger())
 
 
-def start(use_case: str, options: TrialOptions) -> Workspace:
+def start(use_case: str, options: TrialOptions, purpose: str = "trial") -> Workspace:
     """A new run's folder, with the use case and its prompts as they are now."""
     case = load(use_case, options.settings)
     stamp = datetime.now(UTC).strftime(STAMP)
     folder = RunFolder(run_path(f"{stamp}-{case.use_case.name}-{token_hex(2)}"))
     folder.write_json("use_case.json", case)
     folder.write_json("options.json", options)
+    folder.write_json("purpose.json", {"purpose": purpose})
     folder.write_json("prompts.json", {name: prompt.model_dump() for name, prompt in load_prompts(case).items()})
     return Workspace(folder)
 
@@ -168,6 +169,15 @@ def reopen(run: str) -> Workspace:
     if not (path / "manifest.json").is_file():
         raise ConfigurationError(run, f"no such run under {path.parent}", "`tunegate status` lists the runs.")
     return Workspace(RunFolder(path))
+
+
+def resumable(run: str) -> Workspace:
+    """The workspace of a trial that stopped; nobody who checked rows or asked for a price meant to buy anything."""
+    space = reopen(run)
+    purpose = json.loads(space.folder.read_bytes("purpose.json"))["purpose"] if space.folder.has("purpose.json") else ""
+    if purpose not in ("trial", ""):
+        raise ConfigurationError(run, f"it is a {purpose}, and no trial", f"Run `tunegate {purpose}` again instead.")
+    return space
 
 
 def started(run: str) -> str:

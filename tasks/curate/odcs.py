@@ -150,7 +150,10 @@ def _checked(text: str) -> "OpenDataContractStandard":
     wrong = [_line(check.reason) for check in checks if check.result in ("failed", "error")]
     if wrong:
         raise ConfigurationError("ODCS", "; ".join(wrong), "`datacontract lint` says the same.")
-    found = standard.from_string(text)
+    try:
+        found = standard.from_string(text)
+    except ValueError as error:  # pydantic's, whose text would quote the file
+        raise ConfigurationError("ODCS", "it has not the shape of ODCS", "`datacontract lint` says where.") from error
     if found.kind != "DataContract":
         raise ConfigurationError("ODCS", "it is not of `kind: DataContract`", "Export it as ODCS first.")
     return found

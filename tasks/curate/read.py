@@ -76,6 +76,13 @@ class _Reader:
         if reading.facts.bytes not in (-1, reading.facts.head + spans):
             raise AssertionError(f"{file} has {reading.facts.bytes} bytes, its records cover {spans}")
 
+    def _harmless(self, text: str) -> str:
+        """An id or the name of a field as a page may show it: it may be what the row was turned away for."""
+        try:
+            return _printable(self.screen.clean(text, ""))
+        except Defect:
+            return "[withheld]"
+
     def _reject(self, file: str, record: Record, defect: Defect) -> None:
         fields = record.fields if isinstance(record.fields, dict) else {}
         content = json.dumps(fields, default=str).encode() if record.content is None else record.content
@@ -85,8 +92,8 @@ class _Reader:
             line=record.line,
             offset=record.offset,
             length=record.length,
-            id="" if found_id is None else _printable(str(found_id))[:200],
-            field=_printable(defect.field),
+            id="" if found_id is None else self._harmless(str(found_id))[:200],
+            field=self._harmless(defect.field),
             code=defect.code.value,
             remedy=defect.remedy,
             raw=content.decode(errors="backslashreplace"),

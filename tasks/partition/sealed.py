@@ -35,35 +35,46 @@ class Past:
 
         Raises DataError where it is worn and the policy refuses it.
         """
+        if policy.method == "given":  # whose test set is what its file holds, known by its hash
+            return policy
         newest = max([policy.test_set, newest_test_set(self.history), *(one.test_set for one in self.openings)])
-        worn = self._worn(newest, policy)
-        if worn and policy.when_worn == "refuse":
-            problem = f"{self.verdicts(newest)} verdicts rest on test set {newest}, split.max_verdicts allows no more"
-            remedy = (
-                "Draw a new one from rows that were never uploaded: `split.when_worn: refresh`, or `split.test_set: "
-                f"{newest + 1}`. Or raise `split.max_verdicts`, knowing that each verdict wears the set."
-            )
-            raise DataError("split", problem, remedy)
-        fresh = worn and policy.when_worn == "refresh"
+        verdicts = self.verdicts(newest)
+        self._refuse_worn(verdicts, f"test set {newest}", policy)
+        fresh = _is_worn(verdicts, policy) and policy.when_worn == "refresh"
         return policy.model_copy(update={"test_set": newest + fresh})
 
     def sealed(self, partitions: Partitions, sha256: str, policy: Split, minimum_effect: float) -> SealedTestSet:
         """sealed.json: the test set by its hash. `policy` is that of `Past.policy`, `minimum_effect` 0..1."""
         rows = len(partitions.test)
+        verdicts = self.verdicts(policy.test_set)
+        if policy.method == "given":
+            verdicts = len({one.run for one in self.openings if one.test_sha256 == sha256 and one.run != self.run})
+            self._refuse_worn(verdicts, "this test set", policy)
         placed = (getattr(partitions, name)["words"].tolist() for name in PARTITIONS)
         return SealedTestSet(
             sha256=sha256,
             rows=rows,
             test_set=policy.test_set,
-            verdicts=self.verdicts(policy.test_set),
-            worn=self._worn(policy.test_set, policy),
+            verdicts=verdicts,
+            worn=_is_worn(verdicts, policy),
             placed_earlier=sum(words in self.history for part in placed for words in part),
             detects=detectable_difference(rows),
             needed=cases_needed(minimum_effect) if minimum_effect else 0,
         )
 
-    def _worn(self, test_set: int, policy: Split) -> bool:
-        return policy.max_verdicts is not None and self.verdicts(test_set) >= policy.max_verdicts
+    def _refuse_worn(self, verdicts: int, test_set: str, policy: Split) -> None:
+        if _is_worn(verdicts, policy) and policy.when_worn == "refuse":
+            problem = f"{verdicts} verdicts rest on {test_set}, split.max_verdicts allows no more"
+            remedy = (
+                "Draw a new one from rows that no trial has placed yet: `split.when_worn: refresh`, or raise "
+                "`split.test_set`; give another file with method: given. Or raise `split.max_verdicts`, knowing that "
+                "each verdict wears the set."
+            )
+            raise DataError("split", problem, remedy)
+
+
+def _is_worn(verdicts: int, policy: Split) -> bool:
+    return policy.max_verdicts is not None and verdicts >= policy.max_verdicts
 
 
 def seal(ledger: Ledger, use_case: str, run: str, partitions: Partitions, test_set: SealedTestSet) -> None:

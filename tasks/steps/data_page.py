@@ -49,16 +49,16 @@ def shown_where_it_stops(
     def taken(space: Workspace, /, *arguments: Rest.args, **options: Rest.kwargs) -> Result:
         try:
             return step(space, *arguments, **options)
-        except (DataError, LeakageError):
-            write(space)
+        except (DataError, LeakageError) as error:
+            write(space, str(error))
             raise
 
     return taken
 
 
-def write(space: Workspace) -> None:
-    """Put the page into the run folder."""
-    space.folder.write_bytes(NAME, render(space.folder).encode())
+def write(space: Workspace, stopped: str = "") -> None:
+    """Put the page into the run folder; `stopped` is what stopped the run."""
+    space.folder.write_bytes(NAME, render(space.folder, stopped).encode())
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,10 @@ class Leaks:
     pairs: Sequence[Mapping[str, Any]]
 
 
-def render(folder: RunFolder) -> str:
-    """The whole page from what the run folder holds by now. Every text is escaped.
+def render(folder: RunFolder, stopped: str = "") -> str:
+    """The whole page from what the run folder holds by now, and what stopped the run. Every text is escaped.
 
-    Row text appears only beside pairs that leak, shortened, and only where the use case's text policy admits it.
+    Row text appears only beside leaks and doubtful labels, shortened, and only where the text policy admits it.
     """
     case = folder.read_json("use_case.json", ResolvedUseCase)
     counts, report = _read(folder, "counts.json", Counts), _read(folder, "curation.json", CurationReport)
@@ -117,7 +117,7 @@ def render(folder: RunFolder) -> str:
         suspects=_suspects(folder, report, case.use_case),
         leaks=_leaks(folder, leakage, case) if leakage else [],
         reviews=_leaks(folder, leakage, case, review=True) if leakage else [],
-        stops=[*_private_stops(report), *_stops(case.use_case, counts, expectations, leakage)],
+        stopped=stopped,
         partitions=PARTITIONS,
     )
 
@@ -225,29 +225,3 @@ def _excerpts(folder: RunFolder, ids: Iterable[str]) -> dict[str, str]:
 
 def _short(text: str) -> str:
     return text if len(text) <= MAX_EXCERPT else f"{text[:MAX_EXCERPT].rsplit(' ', 1)[0]} …"
-
-
-def _private_stops(report: CurationReport | None) -> Iterator[str]:
-    for kind, actions in (report.private if report else {}).items():
-        if actions.get("block"):
-            yield f"{actions['block']:,} rows hold private data that the policy blocks: {kind.replace('_', ' ')}"
-
-
-def _stops(
-    use_case: UseCase,
-    counts: Counts | None,
-    expectations: Sequence[ExpectationResult] | None,
-    leakage: LeakageReport | None,
-) -> Iterator[str]:
-    """What keeps these rows from training anything, in the order of the gates that they meet."""
-    allowed = use_case.curation.max_quarantined
-    share = counts.quarantined / max(counts.records_in, 1) if counts else 0
-    if share > allowed:
-        yield f"{share:.1%} of the records are in quarantine, {allowed:.1%} are allowed"
-    for result in expectations or []:
-        if result.severity == "critical" and not result.success:
-            where = f" on {result.column}" if result.column else ""
-            yield f"A critical expectation does not hold: {result.type}{where}"
-    leaks = sum(sum(kinds.values()) for kinds in leakage.found.values()) if leakage else 0
-    if leaks and use_case.leakage.on_leak == "stop":
-        yield f"{leaks:,} evaluation rows give themselves away in train"

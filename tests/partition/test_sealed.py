@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from data_contracts.data_policy import Split
-from data_contracts.records import SealedTestSet
+from data_contracts.records import Partitions, SealedTestSet
 from tasks.errors import DataError
 from tasks.ledger import Ledger
 from tasks.partition.sealed import Past, seal
@@ -63,7 +63,9 @@ def test_a_worn_test_set_is_refused_with_what_to_do(ledger: Ledger) -> None:
     refusing = POLICY.model_copy(update={"when_worn": "refuse"})
     trial(ledger, "run-1", policy=refusing)
     trial(ledger, "run-2", policy=refusing)
-    with pytest.raises(DataError, match=r"2 verdicts rest on test set 1.*when_worn: refresh.*test_set: 2") as stopped:
+    with pytest.raises(
+        DataError, match=r"2 verdicts rest on test set 1.*when_worn: refresh.*`split.test_set`"
+    ) as stopped:
         Past.of(ledger, CASE, "run-3").policy(refusing)
     assert stopped.value.exit_code == 3
     assert Past.of(ledger, CASE, "run-2").policy(refusing).test_set == 1
@@ -109,3 +111,14 @@ def test_a_row_that_another_trial_sealed_elsewhere_meanwhile_stops_the_run(ledge
     ledger.remember(CASE, {found.test["words"].iloc[0]: "train"}, "run-2")
     with pytest.raises(DataError, match=r"run run-1: another trial has placed 1 of its rows elsewhere"):
         seal(ledger, CASE, "run-1", found, sealed)
+
+
+def test_with_given_files_a_test_set_is_known_by_its_hash_and_another_file_is_another_set(ledger: Ledger) -> None:
+    given = Split(method="given", min_test=5, max_verdicts=1, when_worn="refuse")
+    ledger.record_opening("desk", "a" * 64, "run-1", ["tune"])
+    past = Past.of(ledger, "desk", "run-2")
+    test = rows(20)
+    parts = Partitions(test.iloc[:0], test.iloc[:0], test, test.iloc[:0].assign(reason=""))
+    assert past.sealed(parts, "b" * 64, past.policy(given), 0.02).verdicts == 0
+    with pytest.raises(DataError, match="1 verdicts rest on this test set"):
+        past.sealed(parts, "a" * 64, past.policy(given), 0.02)

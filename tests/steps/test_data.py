@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from data_contracts.records import PARTITIONS, Counts, LeakageReport
+from data_contracts.trial import TrialOptions
 from tasks import workspace
-from tasks.errors import DataError, LeakageError
+from tasks.errors import ConfigurationError, DataError, LeakageError
 from tasks.ledger import Ledger
 from tasks.run_folder import TamperedFileError
 from tasks.steps import curation, data
@@ -315,3 +316,31 @@ def test_a_run_that_waited_while_another_trial_sealed_other_sides_is_stopped(tmp
     with pytest.raises(DataError, match="another trial has placed") as stopped:
         data.seal(waiting, Ledger())
     assert "nothing was uploaded" in str(stopped.value)
+
+
+# ---------------------------------------------------------------- what a check is not
+
+
+def test_a_check_is_no_trial_that_could_be_resumed_and_buy_something(tmp_path: Path) -> None:
+    path = small_use_case(tmp_path / "case", rows=120, **SMALL)
+    checked = workspace.start(str(path), TrialOptions(), "check")
+    with pytest.raises(ConfigurationError, match=r"it is a check, and no trial\. Run `tunegate check` again"):
+        workspace.resumable(checked.folder.run)
+    assert workspace.resumable(begin(path).folder.run).case.use_case.name == "small"
+
+
+def test_an_id_that_is_what_the_row_was_turned_away_for_stands_in_no_page(tmp_path: Path) -> None:
+    path = small_use_case(tmp_path / "case", rows=120, curation={"privacy": {"default": "quarantine"}}, **SMALL)
+    told = small_rows(1, seed=9)[0] | {"id": "ann.lee@mail.example.com"}
+    write_rows(tmp_path / "case" / "rows.jsonl", [*small_rows(120, seed=1), told])
+    space = take_data_steps(begin(path))
+    assert data.counts(space).quarantine_codes == {"personal_data": 1}
+    assert "ann.lee" not in space.folder.file("data.html").read_text()
+    assert json.loads(space.folder.read_bytes("quarantine.jsonl"))["id"] == "[withheld]"
+
+
+def test_the_page_says_what_stopped_the_run(tmp_path: Path) -> None:
+    space = begin(leaking_case(tmp_path / "case"))
+    with pytest.raises(LeakageError):
+        take_data_steps(space)
+    assert "2 test rows also occur in train" in space.folder.file("data.html").read_text()

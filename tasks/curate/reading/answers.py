@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from data_contracts.contract import Contract
-from data_contracts.text import canonical_json, normalised_words
+from data_contracts.text import canonical_json
 from data_contracts.use_case import TaskKind
+from tasks.curate.cleaning.labels import variants
 from tasks.curate.defects import Code, Defect
 from tasks.curate.reading import strict_json
 from tasks.curate.reading.chat import Message, read_messages
@@ -22,7 +23,6 @@ class Answers:
 
     def __init__(self, contract: Contract, kind: TaskKind, clean: Clean) -> None:
         self._labels, self._kind, self._clean = contract.labels, kind, clean
-        self._near_labels = {normalised_words(label): label for label in contract.labels}
         self._broken_rule = _schema_check(contract) if kind == TaskKind.EXTRACTION else None
 
     def expected(self, field: str, answer: Message, tools: Tools) -> str:
@@ -64,10 +64,11 @@ class Answers:
     def _label(self, field: str, text: str) -> str:
         if text in self._labels:
             return text
-        near = self._near_labels.get(normalised_words(text))
+        near = next((variant.variant_of for variant in variants({text: 1}, self._labels)), None)
         remedy = "Correct the label, or add it to `labels` in the contract."
         if near:
-            remedy = f"It differs from the label `{near}` only in case, space or punctuation: write it the same way."
+            looks = "only in case, space, punctuation or look-alike letters"
+            remedy = f"It differs from the label `{near}` {looks}: write it the same way."
         raise Defect(Code.UNKNOWN_LABEL, remedy, field)
 
     def _extraction(self, field: str, content: Value) -> str:

@@ -41,7 +41,7 @@ def as_utf8(file: str, blocks: Iterator[bytes], encoding: str) -> Iterator[bytes
         ) from None
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig"):
         return _checked_utf8(file, blocks)
-    return _transcoded(blocks, encoding)
+    return _transcoded(file, blocks, encoding)
 
 
 def _inflated(file: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -81,11 +81,15 @@ def _checked_utf8(file: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
     yield from blocks
 
 
-def _transcoded(blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+def _transcoded(file: str, blocks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     decoder = codecs.getincrementaldecoder(encoding)(UNREADABLE)
-    for block in blocks:
-        yield decoder.decode(block).encode(errors="surrogatepass")
-    yield decoder.decode(b"", final=True).encode(errors="surrogatepass")
+    try:
+        for block in blocks:
+            yield decoder.decode(block).encode(errors="surrogatepass")
+        yield decoder.decode(b"", final=True).encode(errors="surrogatepass")
+    except UnicodeError as error:  # of an encoding that is no text file's, such as punycode
+        problem = f"cannot be read as {encoding}"
+        raise DataError(file, problem, "Set `encoding` to what the file was saved in.") from error
 
 
 def _half_a_surrogate(error: UnicodeError) -> tuple[str, int]:

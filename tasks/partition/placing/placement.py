@@ -25,7 +25,7 @@ def by_hash(rows: pd.DataFrame, links: Links, policy: Split, memory: Memory) -> 
     places = memory.follow(rows, links)
     units = Units.among(rows, links, places == FREE, policy.seed)
     test_from = _drawn_from(units, places, policy.test) if memory.draws else 1 - policy.test
-    chosen = _cut(units.position, test_from, 1 - policy.test - policy.validation)
+    chosen = _cut(units.position, test_from, test_from * (1 - policy.validation / (1 - policy.test)))
     places[units.rows] = chosen[units.of]
     return places
 
