@@ -12,9 +12,9 @@ from tasks.errors import DataError, LeakageError
 from tasks.partition.leaks import findings
 from tasks.partition.leaks.links import SAME_MEANING
 from tasks.partition.leaks.search import JUDGES, Context, Search, evaluation_rows
+from tasks.partition.placing.memory import COPIED, LEAK
 from tasks.similarity.spread import Machine, machines
 
-LEAK, COPIED = "leak", "near copy of an uploaded text"  # why a train row, and why an evaluation row is withheld
 NOWHERE = Context()
 
 

@@ -9,7 +9,7 @@ from data_contracts.records import PARTITIONS, Partitions, SealedTestSet
 from tasks.errors import DataError
 from tasks.ledger import Ledger
 from tasks.ledger_tables import Opening
-from tasks.partition.placing.memory import group_keys, newest_test_set, row_keys
+from tasks.partition.placing.memory import COPIED, LEAK, group_keys, newest_test_set, row_keys
 from tasks.power import cases_needed, detectable_difference
 
 
@@ -82,7 +82,7 @@ def seal(ledger: Ledger, use_case: str, run: str, partitions: Partitions, test_s
 
     Raises DataError where another trial has fixed a row elsewhere since this run split its rows.
     """
-    rows = row_keys(partitions, test_set.test_set)
+    rows = row_keys(partitions, test_set.test_set, gate=(LEAK, COPIED))
     ledger.remember(use_case, rows | group_keys(partitions, test_set.test_set), run)
     ledger.record_test_set(use_case, test_set.sha256, test_set.test_set, run)
     history = ledger.history(use_case)

@@ -35,7 +35,11 @@ def split(
     rows["position"] = np.arange(len(rows))
     links = Links.of(rows, near if policy.near_duplicates_together else near.iloc[:0])
     memory = Memory.of(history, policy.test_set)
-    found = _parts(rows, RULES[policy.method](rows, links, policy, memory))
+    in_play = np.ones(len(rows), np.bool_) if policy.method == "given" else ~memory.withheld(rows)
+    places = np.full(len(rows), "withheld by an earlier trial", object)
+    playing = rows[in_play].reset_index(drop=True)
+    places[in_play] = RULES[policy.method](playing, links.among(in_play), policy, memory)
+    found = _parts(rows, places)
     if memory.draws and policy.method != "given":
         require_new_rows(found, policy, never_uploaded=int((memory.earlier(rows) == FREE).sum()))
     require_sizes(found, policy, int(np.bincount(links.units()).max()), minimum_effect)

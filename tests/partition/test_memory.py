@@ -11,7 +11,7 @@ from data_contracts.data_policy import Split
 from data_contracts.records import PARTITIONS, Partitions
 from tasks.errors import DataError
 from tasks.partition.placing.kinship import Links
-from tasks.partition.placing.memory import group_key
+from tasks.partition.placing.memory import LEAK, group_key, row_keys
 from tasks.partition.split import split
 from tests.partition.examples import dates, history, near, places, rows, words
 
@@ -322,3 +322,16 @@ def test_over_many_trials_no_row_changes_sides_no_unit_straddles_and_no_row_is_l
     assert {len(sides) for sides in world.sides.values()} == {1}
     assert any(reason.startswith("bridges") for reason in withheld), "the rounds met no bridge"
     assert any(reason.startswith("linked") for reason in withheld), "the rounds met no linked rows"
+
+
+def test_a_row_that_the_gate_withheld_stays_withheld_and_moves_nobody() -> None:
+    data = rows(400)
+    first = split(data, NONE, POLICY, {})
+    leaking = first.train.iloc[[0]]
+    kept = first.train.iloc[1:]
+    gated = Partitions(kept, first.validation, first.test, leaking.assign(reason=LEAK))
+    pairs = near((int(leaking["position"].iloc[0]), int(first.test["position"].iloc[0])))
+    again = split(data, pairs, POLICY, row_keys(gated, 1, gate=(LEAK,)))
+    assert again.withheld["id"].tolist() == leaking["id"].tolist()
+    assert again.test["id"].tolist() == first.test["id"].tolist()
+    assert again.train["id"].tolist() == kept["id"].tolist()

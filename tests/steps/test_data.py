@@ -344,3 +344,13 @@ def test_the_page_says_what_stopped_the_run(tmp_path: Path) -> None:
     with pytest.raises(LeakageError):
         take_data_steps(space)
     assert "2 test rows also occur in train" in space.folder.file("data.html").read_text()
+
+
+def test_a_rerun_of_rows_that_the_gate_thinned_trains_and_tests_on_the_same_ones() -> None:
+    first = take_data_steps(begin("support_intents"))
+    data.seal(first, Ledger())
+    again = take_data_steps(begin("support_intents"))
+    assert data.counts(first).withheld_reasons["leak"] > 0
+    for name in ("training.jsonl", "validation.jsonl"):
+        assert again.folder.manifest()[name] == first.folder.manifest()[name]
+    assert data.sealed(again).sha256 == data.sealed(first).sha256

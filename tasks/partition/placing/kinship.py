@@ -70,6 +70,11 @@ class Links:
         units: Positions = connected(self.size, [pd.Series(self.keys, index=self.rows)])
         return units
 
+    def firm(self) -> Self:
+        """Groups and words alone."""
+        kept = self.strength[self.keys] >= HOLDS
+        return replace(self, rows=self.rows[kept], keys=self.keys[kept])
+
     def balanced(self) -> Self:
         """Without the pairs of copies, weakest first, that would make a unit larger than MAX_UNIT of the rows.
 
@@ -80,7 +85,7 @@ class Links:
 
         most, units, pairs = max(MAX_UNIT * self.size, MIN_LARGE), self.units(), self.strength < HOLDS
         suspect = (np.bincount(units, minlength=1) > most)[units[self.rows]] & pairs[self.keys]
-        firm = replace(self, rows=self.rows[~pairs[self.keys]], keys=self.keys[~pairs[self.keys]]).units()
+        firm = self.firm().units()
         sizes, grown = np.bincount(firm, minlength=1), DisjointSet(firm[self.rows[suspect]].tolist())
         total = {part: int(sizes[part]) for part in grown}
         let_go = []

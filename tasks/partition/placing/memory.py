@@ -5,7 +5,7 @@ History is kept by the hash of a row's words, and by the hash of its group for r
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -19,6 +19,8 @@ from tasks.partition.placing.kinship import Flags, Links, shared_groups
 Bits = npt.NDArray[np.uint64]  # a set of sides: bit i is the i-th of `Memory.sides`
 Places = npt.NDArray[np.object_]  # of each row: its partition, why it is withheld, or "" where it is free
 FREE = ""
+LEAK, COPIED = "leak", "near copy of an uploaded text"  # why the leakage gate withholds a train or evaluation row
+WITHHELD = "withheld"  # what history calls a row that the leakage gate took out of train, so that no rerun moves it
 
 
 def test_set_name(number: int) -> str:
@@ -42,10 +44,12 @@ def group_key(group: str) -> str:
     return "group " + hashlib.blake2b(group.encode(), digest_size=16).hexdigest()
 
 
-def row_keys(partitions: Partitions, test_set: int) -> dict[str, str]:
-    """What history shall know of each row: hash of its words -> place."""
+def row_keys(partitions: Partitions, test_set: int, gate: Sequence[str] = ()) -> dict[str, str]:
+    """What history shall know of each row: hash of its words -> place. `gate` are its reasons to withhold one."""
     names = zip(PARTITIONS, ("train", "validation", test_set_name(test_set)), strict=True)
-    return {words: name for part, name in names for words in getattr(partitions, part)["words"].tolist()}
+    placed = {words: name for part, name in names for words in getattr(partitions, part)["words"].tolist()}
+    left_out = partitions.withheld["words"][partitions.withheld["reason"].isin(gate)]
+    return dict.fromkeys(left_out.tolist(), WITHHELD) | placed
 
 
 def group_keys(partitions: Partitions, test_set: int) -> dict[str, str]:
@@ -81,6 +85,10 @@ class Memory:
         """Where each row stays because of its own history; FREE where it has none."""
         return self._places(self._bits(rows["words"].tolist()))
 
+    def withheld(self, rows: pd.DataFrame) -> Flags:
+        """Rows that the leakage gate of an earlier trial took out: drawn anew they would change train or test."""
+        return np.fromiter((self.history.get(words) == WITHHELD for words in rows["words"]), np.bool_, len(rows))
+
     def follow(self, rows: pd.DataFrame, links: Links) -> Places:
         """Where each row stays, or follows the rows it belongs to; FREE where neither it nor they have a history.
 
@@ -92,7 +100,8 @@ class Memory:
         groups[: len(links.groups)] = self._bits(map(group_key, links.groups))
         if not (own.any() or groups.any()):
             return np.full(len(rows), FREE, object)
-        seen = _seen_by_rows(links, _seen_by_keys(links, own) | groups)
+        firm = links.firm()  # copies on two sides are what an earlier split let go of, and the gate's business
+        seen = _seen_by_rows(firm, _seen_by_keys(firm, own) | groups)
         outranked = (own > 0) & (seen >= own * np.uint64(2))
         sides, bridged = _spread(links, own, groups)
         places = self._places(sides)
