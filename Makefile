@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(shell command -v uv)
+EXTRAS := --extra postgres --extra together --extra dask --extra odcs
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all lint bench lock clean
@@ -48,8 +49,10 @@ bench: $(READY) ## speed, as ratios to a limit measured in the same run
 	$(BIN)/python -m tests.bench
 
 lock: ## resolve again (needs uv); the lock carries names, versions and hashes only
-	uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml $(EXTRAS) --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade -q -o requirements.lock
+	uv pip compile pyproject.toml --extra lora --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade -q -c requirements.lock -o requirements-lora.lock
 
 clean: ## the virtual environment and the local state
 	rm -rf $(VENV) .tunegate

@@ -50,11 +50,12 @@ class Candidate(Strict):
     kind: Literal["prompt", "tune"]
     model: str
     base_model: str
+    endpoint: str = Field("", description="Name under `endpoints` of where it answers; empty: `provider`")
     prompt: Prompt
     examples: str = Field("", description="sha256 of the file its few-shot examples come from; empty without any")
 
     @property
     def digest(self) -> str:
-        """Hash of model, prompt, decoding and few-shot examples, whatever the contestant is called."""
-        content = [self.model, self.prompt.digest, *([self.examples] if self.examples else [])]
+        """Hash of model, endpoint, prompt, decoding and few-shot examples, whatever the contestant is called."""
+        content = [self.model, self.prompt.digest, *filter(None, (self.examples, self.endpoint))]
         return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]

@@ -15,6 +15,9 @@ class Price(Document):
     input: float | None
     output: float | None
     training: float | None = None
+    hosting: float | None = Field(
+        0.0, description="USD an hour while a tuned model is deployed; 0: nothing is deployed"
+    )
     source: str
     as_of: str
 
@@ -66,6 +69,7 @@ class Job(Document):
     created_at: float
     model: str | None = None
     trained_tokens: int | None = None
+    cost: float | None = Field(None, description="USD, where the provider itself says what the job costs")
     estimated_finish: float | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -98,9 +102,16 @@ class FineTuned(Document):
     submission: Submission
     model: str
     base_model: str
+    answers_as: str = Field("", description="Name that completions ask for, where it is not the model's own")
     trained_tokens: int | None
     training_cost: float | None
     seconds: float
+    jobs_found: int = Field(1, description="Jobs that the provider held for the intent at the end, which must be one")
+
+    @property
+    def asked_as(self) -> str:
+        """The model's name in a request."""
+        return self.answers_as or self.model
 
 
 def usd(amount: float | None) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from data_contracts.contract import Contract
 from data_contracts.data_policy import Curation, Leakage, Source, Split
+from data_contracts.provider import ProviderSettings
 from data_contracts.strict import Strict
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{1,62}$")]
@@ -31,15 +32,11 @@ METRICS: dict[TaskKind, tuple[str, ...]] = {  # the first is the default
 }
 
 
-class Provider(Strict):
-    """Who answers and who trains."""
+class ModelAt(Strict):
+    """A base model at an endpoint: a name under `endpoints`, or empty for `provider`."""
 
-    name: Literal["embedded", "openai"] = Field("embedded", description="embedded: the server that comes with tunegate")
-    base_url: str | None = Field(None, description="For `openai`: another endpoint that speaks the same protocol")
-    api_key_env: str = Field("OPENAI_API_KEY", description="Variable that holds the key; a key never stands in a file")
-    project: str | None = Field(None, description="Account or project a job belongs to")
-    max_concurrency: int = Field(16, ge=1, le=512)
-    request_timeout_s: float = Field(60.0, gt=0)
+    model: str
+    endpoint: str = ""
 
 
 class Prompts(Strict):
@@ -48,7 +45,9 @@ class Prompts(Strict):
     folder: str = Field(description="Folder of prompt files, one YAML each")
     variants: list[str] = Field(default_factory=list, description="Names to try; empty: every file in the folder")
     minimal: str = Field("minimal", description="The short prompt that a tuned model is asked with")
-    base_models: list[str] = Field(min_length=1, description="Base models on which the prompts are tried")
+    base_models: list[str | ModelAt] = Field(
+        min_length=1, description="Base models on which the prompts are tried: a name, or {model, endpoint}"
+    )
     search_rows: int = Field(300, ge=20, description="At most so many validation rows score each variant")
     folds: int | None = Field(
         None,
@@ -57,21 +56,52 @@ class Prompts(Strict):
         description="For small sets: score variants on train and validation rows, examples coming from other folds",
     )
 
+    @property
+    def models(self) -> list[ModelAt]:
+        """The base models, each with its endpoint."""
+        return [ModelAt(model=item) if isinstance(item, str) else item for item in self.base_models]
+
 
 class FineTune(Strict):
     """What is bought."""
 
     enabled: bool = True
     base_model: str
-    method: Literal["supervised"] = "supervised"
+    method: Literal["supervised", "dpo", "reinforcement"] = Field(
+        "supervised",
+        description="dpo learns from `mapping.rejected` beside the answer, reinforcement from a grader; where offered",
+    )
     n_epochs: int | None = Field(None, ge=1, le=50, description="None: the provider decides")
     batch_size: int | None = Field(None, ge=1, le=256, description="None: the provider decides")
     learning_rate_multiplier: float | None = Field(None, gt=0, description="None: the provider decides")
+    beta: float | None = Field(None, gt=0, le=2, description="dpo: how far from the base model; None: the provider")
+    grader: dict[str, Any] | None = Field(None, description="reinforcement: the grader, in the provider's own words")
+    hyperparameters: dict[str, int | float | bool | str] = Field(
+        default_factory=dict, description="Further ones that the provider documents, such as lora_r"
+    )
     seed: int = Field(7, ge=0, le=2_147_483_647)
     suffix: str | None = Field(None, max_length=18, description="Stands in the tuned model's name")
     generation: int = Field(1, ge=1, description="Raise it to pay for the same job once more, on purpose")
     deadline_hours: float = Field(24.0, gt=0, description="Stop waiting (not the job) after so long")
+    stuck_hours: float = Field(2.0, gt=0, description="Warn when a job has not moved for so long")
     settle_s: float = Field(600.0, ge=0, description="How long to look for a job whose submission got no answer")
+    when_unknown: Literal["park", "resubmit"] = Field(
+        "park",
+        description="No job is found for a lost answer: park asks a person; resubmit buys again, which is safe only if "
+        "the provider lists a new job within settle_s",
+    )
+    on_cancel: Literal["keep", "cancel"] = Field(
+        "keep", description="When the run is cancelled: the job goes on at the provider (keep), or is cancelled too"
+    )
+    delete_files: bool = Field(True, description="Delete the uploaded files at the provider once the job has ended")
+
+    @model_validator(mode="after")
+    def _grader_goes_with_reinforcement(self) -> Self:
+        if (self.grader is not None) != (self.method == "reinforcement"):
+            raise ValueError("fine_tune.grader goes with method: reinforcement, and with no other")
+        if self.beta is not None and self.method != "dpo":
+            raise ValueError("fine_tune.beta goes with method: dpo")
+        return self
 
 
 class Gates(Strict):
@@ -95,6 +125,7 @@ class Budget(Strict):
     per_month: float = Field(500.0, ge=0)
     approval_above: float = Field(5.0, ge=0, description="A dearer run needs --yes or an approval in the UI")
     command_line_may_approve: bool = Field(True, description="Whether --yes grants the approval")
+    approval_hours: float = Field(72.0, gt=0, description="How long a run in the UI waits, suspended, for its approval")
 
 
 class Economics(Strict):
@@ -133,7 +164,10 @@ class UseCase(Strict):
     curation: Curation = Curation()
     split: Split = Split()
     leakage: Leakage = Leakage()
-    provider: Provider = Provider()
+    provider: ProviderSettings = ProviderSettings()
+    endpoints: dict[Name, ProviderSettings] = Field(
+        default_factory=dict, description="Where prompts are tried besides `provider`: another vendor, another account"
+    )
     prompts: Prompts
     fine_tune: FineTune
     gates: Gates = Gates()
@@ -146,6 +180,17 @@ class UseCase(Strict):
     def metric(self) -> str:
         """The metric that decides."""
         return self.gates.metric or METRICS[self.kind][0]
+
+    def provider_at(self, endpoint: str) -> ProviderSettings:
+        """Settings of an endpoint by its name; empty: the one that trains."""
+        return self.endpoints[endpoint] if endpoint else self.provider
+
+    @model_validator(mode="after")
+    def _endpoints_are_there(self) -> Self:
+        for item in self.prompts.models:
+            if item.endpoint and item.endpoint not in self.endpoints:
+                raise ValueError(f"prompts.base_models: there is no endpoint {item.endpoint} under `endpoints`")
+        return self
 
     @model_validator(mode="after")
     def _metric_fits_kind(self) -> Self:

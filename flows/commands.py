@@ -9,7 +9,7 @@ from tasks import workspace
 from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
-from tasks.ledger_tables import RunRecord
+from tasks.ledger.rows import RunRecord
 from tasks.run_folder import in_progress
 from tasks.steps import audit, curation, data, data_page, money
 from tasks.workspace import Workspace, edge_of

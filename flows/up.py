@@ -75,10 +75,10 @@ def _mlflow_server(url: str) -> list[str]:
 
 def _embedded_provider() -> str:
     """Its address. It belongs to nobody: whoever needs it starts it, and it ends by itself when idle."""
-    from data_contracts.use_case import Provider
+    from data_contracts.provider import ProviderSettings
     from tasks.providers.connect import connect
 
-    return connect(Provider()).answer_endpoint().url.removesuffix("/chat/completions")
+    return connect(ProviderSettings()).answer_endpoint().url.removesuffix("/chat/completions")
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """A run as a stage finds it again, in whatever process: its folder, its use case as it was at the start, its rows."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +41,11 @@ class Edge:
 
     provider: Provider
     ledger: Ledger
+    endpoints: Mapping[str, Provider] = field(default_factory=dict)  # by their names in the use-case file
+
+    def at(self, endpoint: str) -> Provider:
+        """Who answers there; empty: the provider that trains."""
+        return self.endpoints[endpoint] if endpoint else self.provider
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,10 @@ class Workspace:
 
 
 def edge_of(space: Workspace) -> Edge:
-    """The provider that the use case names, and the ledger at home."""
-    return Edge(connect(space.case.use_case.provider), Ledger())
+    """The providers that the use case names, none of them asked anything yet, and the ledger at home."""
+    case = space.case.use_case
+    endpoints = {name: connect(settings) for name, settings in case.endpoints.items()}
+    return Edge(connect(case.provider), Ledger(), endpoints)
 
 
 def start(use_case: str, options: TrialOptions, purpose: str = "trial") -> Workspace:

@@ -18,6 +18,7 @@ from tests import house
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+LORA_LOCK = (ROOT / "requirements-lora.lock").read_text(encoding="utf-8")
 PIN = re.compile(r"^(?P<name>[\w.-]+(\[[\w,-]+\])?)==(?P<version>[\w.!+-]+)( ; [^\\]+)? \\$")
 HASH = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
 HEAVY = {"prefect", "mlflow", "great_expectations", "pandas", "numpy", "sqlalchemy", "openai", "boto3"}
@@ -110,9 +111,10 @@ def test_prefects_table_in_pyproject_says_what_the_commands_set() -> None:
     assert dict(_variables("PREFECT", PROJECT["tool"]["prefect"])) == PREFECT
 
 
-def test_the_lock_holds_names_versions_and_hashes_and_nothing_else() -> None:
-    assert _foreign_lines(LOCK) == []
-    assert _without_hash(LOCK) == []
+@pytest.mark.parametrize("lock", [LOCK, LORA_LOCK], ids=["requirements.lock", "requirements-lora.lock"])
+def test_a_lock_holds_names_versions_and_hashes_and_nothing_else(lock: str) -> None:
+    assert _foreign_lines(lock) == []
+    assert _without_hash(lock) == []
 
 
 @pytest.mark.parametrize(
@@ -135,15 +137,16 @@ def test_the_lock_check_finds_a_package_without_a_hash() -> None:
 
 
 def test_the_lock_pins_every_dependency_within_its_bounds() -> None:
-    pinned = {canonicalize_name(pin["name"].split("[")[0]): pin["version"] for pin in _pins(LOCK)}
-    optional = (item for group in PROJECT["project"]["optional-dependencies"].values() for item in group)
-    wanted = [*PROJECT["project"]["dependencies"], *optional, *PROJECT["dependency-groups"]["dev"]]
-    loose = [
-        str(requirement)
-        for requirement in map(Requirement, wanted)
-        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0"))
-    ]
-    assert loose == []
+    extras = PROJECT["project"]["optional-dependencies"]
+    light = [item for name, group in extras.items() if name != "lora" for item in group]
+    always = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    assert _loose([*always, *light], LOCK) == []
+    assert _loose([*always, *extras["lora"]], LORA_LOCK) == []
+
+
+def test_both_locks_pin_the_same_release_of_what_they_share() -> None:
+    one, other = _versions(LOCK), _versions(LORA_LOCK)
+    assert {name: (one[name], other[name]) for name in one.keys() & other.keys() if one[name] != other[name]} == {}
 
 
 def _write(root: Path, files: dict[str, str]) -> None:
@@ -161,6 +164,19 @@ def _variables(prefix: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield from _variables(name, value)
         else:
             yield name, str(value).lower()
+
+
+def _versions(lock: str) -> dict[str, str]:
+    return {canonicalize_name(pin["name"].split("[")[0]): pin["version"] for pin in _pins(lock)}
+
+
+def _loose(wanted: list[str], lock: str) -> list[str]:
+    pinned = _versions(lock)
+    return [
+        str(requirement)
+        for requirement in map(Requirement, wanted)
+        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0"))
+    ]
 
 
 def _pins(lock: str) -> list[re.Match[str]]:

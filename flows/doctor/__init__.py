@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.load import find
-from data_contracts.use_case import Provider
+from data_contracts.provider import ProviderSettings
 from flows.doctor import use_case_files
 from flows.doctor.finding import Finding
 from flows.doctor.installation import home_is_private, packages, python, room_on_disk
@@ -28,7 +28,7 @@ def examine(use_case: str | None) -> dict[str, Any]:
     """Every finding. Raises ConfigurationError where there is no such use case; a wrong file is a finding."""
     path = find(use_case) if use_case else None
     findings = [finding for check in CHECKS for finding in check()]
-    findings += _use_case(path) if path else provider(Provider())
+    findings += _use_case(path) if path else provider(ProviderSettings())
     return {"findings": [finding.plain for finding in findings]}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 
-from data_contracts import use_case
+from data_contracts.provider import ProviderSettings
 from data_contracts.use_case import ResolvedUseCase
 from flows.doctor.finding import Finding, broken, fine, note
 from tasks.errors import CredentialsError, TunegateError
@@ -12,7 +12,7 @@ from tasks.providers.protocol import ModelInfo
 NOTICE_DAYS = 90
 
 
-def provider(settings: use_case.Provider) -> Iterator[Finding]:
+def provider(settings: ProviderSettings) -> Iterator[Finding]:
     """The provider lists its models; the embedded one is started for that, and stops by itself."""
     _, finding = _ask(settings)
     yield finding
@@ -33,7 +33,7 @@ def lifetimes(wanted: Sequence[str], models: Sequence[ModelInfo], today: date) -
         yield _lifetime(name, offered.get(name), today)
 
 
-def _ask(settings: use_case.Provider) -> tuple[Sequence[ModelInfo], Finding]:
+def _ask(settings: ProviderSettings) -> tuple[Sequence[ModelInfo], Finding]:
     from tasks.providers.connect import connect
 
     what = f"provider {settings.name}"
@@ -41,7 +41,8 @@ def _ask(settings: use_case.Provider) -> tuple[Sequence[ModelInfo], Finding]:
         connected = connect(settings)
         models = connected.models()
     except CredentialsError as error:
-        return [], broken(what, error.cause, f"Set {settings.api_key_env} to a key that may list models and fine-tune.")
+        variable = settings.api_key_env or "it"
+        return [], broken(what, error.cause, f"Set {variable} to a key that may list models and fine-tune.")
     except TunegateError as error:
         return [], broken(what, str(error), "Check provider.base_url and the network; look at the provider's status.")
     return models, fine(what, f"{connected.base_url} lists {len(models)} models")
@@ -49,7 +50,7 @@ def _ask(settings: use_case.Provider) -> tuple[Sequence[ModelInfo], Finding]:
 
 def _wanted(case: ResolvedUseCase) -> list[str]:
     tuned = [case.use_case.fine_tune.base_model] if case.use_case.fine_tune.enabled else []
-    return sorted({*case.use_case.prompts.base_models, *tuned})
+    return sorted({*(at.model for at in case.use_case.prompts.models if not at.endpoint), *tuned})
 
 
 def _lifetime(name: str, found: ModelInfo | None, today: date) -> Finding:

@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -41,6 +41,7 @@ class Question:
     case: str
     body: bytes
     request: str  # request_hash of it
+    endpoint: str = ""  # where it is asked; empty: at the provider that trains
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ def request_hash(identity: str, body: bytes) -> str:
 
 def answer_all(
     questions: Sequence[Question],
-    endpoint: AnswerEndpoint,
+    endpoints: Mapping[str, AnswerEndpoint],
     store: AnswerStore,
     progress: Callable[[int, int], None],
 ) -> list[Answer]:
     """An answer to each question, in their order; equal requests are asked once. `progress(done, of)` counts requests.
+
+    `endpoints` by the name that questions carry; all of them are asked at once, each at its own pace.
 
     Raises CredentialsError, ProviderUnavailableError (an outage) or ProviderRefusedError (the model is gone); what was
     answered until then is stored.
@@ -82,7 +85,7 @@ def answer_all(
     journal = _Journal(store, lambda finished: progress(len(stored) + finished, len(by_request)))
     journal.report()
     if missing:
-        asyncio.run(_ask(missing, endpoint, journal))
+        asyncio.run(_ask(missing, endpoints, journal))
     _warn_of_failures(journal.finished.values())
     records = {**stored, **journal.finished}
     return [_answer(question, records[question.request], question.request in stored) for question in questions]
@@ -124,7 +127,7 @@ class _Journal:
 
 
 class _Engine:
-    """Workers that take questions from one queue, at one pace."""
+    """Workers that take the questions for one endpoint from one queue, at one pace."""
 
     def __init__(self, questions: Sequence[Question], line: Line, journal: _Journal, most: int) -> None:
         self._queue, self._line, self._journal = deque(questions), line, journal
@@ -134,16 +137,10 @@ class _Engine:
         self._last_answer = _now()
 
     async def run(self) -> None:
-        """Answer all. The first error that ends it for one ends it for all; what was answered is stored."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                writer = group.create_task(self._journal.write())
-                await asyncio.wait([group.create_task(self._work()) for _ in range(self._workers)])
-                writer.cancel()
-        except BaseExceptionGroup as stopped:
-            raise stopped.exceptions[0] from None
-        finally:
-            await self._journal.flush()
+        """Answer all. The first error that ends it for one ends it for all."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._work())
 
     async def _work(self) -> None:
         while self._queue:
@@ -220,9 +217,30 @@ class _Engine:
         return busy or self._pace.down
 
 
-async def _ask(questions: Sequence[Question], endpoint: AnswerEndpoint, journal: _Journal) -> None:
+async def _ask(questions: Sequence[Question], endpoints: Mapping[str, AnswerEndpoint], journal: _Journal) -> None:
+    """What was answered is stored, whatever ends it."""
+    writer = asyncio.create_task(journal.write())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name in dict.fromkeys(question.endpoint for question in questions):
+                own = [question for question in questions if question.endpoint == name]
+                group.create_task(_ask_one(own, endpoints[name], journal))
+    except BaseExceptionGroup as stopped:
+        raise _first(stopped) from None
+    finally:
+        writer.cancel()
+        await asyncio.wait([writer])
+        await journal.flush()
+
+
+async def _ask_one(questions: Sequence[Question], endpoint: AnswerEndpoint, journal: _Journal) -> None:
     async with Line(endpoint) as line:
         await _Engine(questions, line, journal, endpoint.max_concurrency).run()
+
+
+def _first(stopped: BaseExceptionGroup) -> BaseException:
+    error = stopped.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _warn_of_failures(records: Iterable[StoredAnswer]) -> None:

@@ -13,7 +13,7 @@ from data_contracts.contest import Outcome
 from tasks.prompting.tool_calls import as_text
 from tasks.providers.base_url import is_loopback
 from tasks.providers.failure import Failure
-from tasks.providers.protocol import AnswerEndpoint
+from tasks.providers.protocol import AnswerEndpoint, AnswerTransport
 
 FILTER_CODES = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
 UNFINISHED: dict[str, Outcome] = {"length": "truncated", "content_filter": "filtered"}
@@ -43,7 +43,7 @@ class Line:
     """One HTTP session to the endpoint: connections are kept, redirects are not followed."""
 
     def __init__(self, endpoint: AnswerEndpoint) -> None:
-        self._url = endpoint.url
+        self._url, self._transport = endpoint.url, endpoint.transport
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_start_clock)
         self._session = aiohttp.ClientSession(
@@ -65,6 +65,8 @@ class Line:
 
     async def ask(self, body: bytes) -> Exchange:
         """Send the body once. Whatever the network does is an Exchange, never an exception."""
+        if self._transport:
+            return await _carried(self._transport, body)
         clock = SimpleNamespace(started=time.perf_counter())
         try:
             async with self._session.post(
@@ -75,6 +77,16 @@ class Line:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Exchange(Failure(0, code=type(error).__name__), _elapsed_ms(clock))
         return Exchange(_read(answer.status, answer.headers, content), latency_ms, answer.headers)
+
+
+async def _carried(transport: AnswerTransport, body: bytes) -> Exchange:
+    """The same by a provider's own way."""
+    clock = SimpleNamespace(started=time.perf_counter())
+    answer = await transport.ask(body)
+    latency_ms = _elapsed_ms(clock)
+    if answer.status == 0:
+        return Exchange(Failure(0, code=answer.error), latency_ms)
+    return Exchange(_read(answer.status, answer.headers, answer.body), latency_ms, answer.headers)
 
 
 def _read(status: int, headers: Mapping[str, str], content: bytes) -> Reply | Failure:

@@ -23,7 +23,7 @@ class Panel:
     rows: pd.DataFrame
     renderer: Renderer
     few_shots: Callable[[Candidate], FewShots]  # a champion keeps the examples it won with
-    identity: str  # the provider's, part of each request's hash
+    identity: Callable[[str], str]  # of the provider at an endpoint, part of each request's hash
 
 
 def build(panel: Panel) -> list[Question]:
@@ -55,8 +55,8 @@ def _of_candidate(panel: Panel, candidate: Candidate) -> list[Question]:
     rows = panel.rows[["id", "messages", "tools"]].itertuples(index=False, name=None)
     for (case, messages, tools), shots in zip(rows, examples, strict=True):
         body = orjson.dumps(panel.renderer.request(candidate, json.loads(messages), shots, tools))
-        request = request_hash(panel.identity, body)
-        questions.append(Question(candidate.name, candidate.model, case, body, request))
+        request = request_hash(panel.identity(candidate.endpoint), body)
+        questions.append(Question(candidate.name, candidate.model, case, body, request, candidate.endpoint))
     return questions
 
 

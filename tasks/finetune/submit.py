@@ -26,7 +26,7 @@ from tasks.errors import (
 )
 from tasks.finetune.wait import patiently, refusal
 from tasks.ledger import Ledger
-from tasks.ledger_tables import Intent, IntentState
+from tasks.ledger.rows import Intent, IntentState
 from tasks.providers.protocol import JobRequest, Provider
 from tasks.run_folder import TamperedFileError
 
@@ -146,7 +146,7 @@ class _Purchase:
             raise TamperedFileError(file.path, "was changed after it was written")
 
         def find_or_upload() -> str:
-            return self.provider.find_file(name, len(content)) or self.provider.upload(name, content)
+            return self.provider.find_file(name, content) or self.provider.upload(name, content)
 
         return patiently(find_or_upload, self.clock, retry_on=(ProviderUnavailableError, AmbiguousAnswerError))
 

@@ -8,7 +8,7 @@ from data_contracts.data_policy import Split
 from data_contracts.records import PARTITIONS, Partitions, SealedTestSet
 from tasks.errors import DataError
 from tasks.ledger import Ledger
-from tasks.ledger_tables import Opening
+from tasks.ledger.rows import Opening
 from tasks.partition.placing.memory import COPIED, LEAK, group_keys, newest_test_set, row_keys
 from tasks.power import cases_needed, detectable_difference
 

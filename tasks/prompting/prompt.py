@@ -55,11 +55,24 @@ class Renderer:
         self, prompt: Prompt, messages: Sequence[Message], output: str, tools: str = ""
     ) -> dict[str, Any]:
         """One line of a training file: what `request` sends with this prompt, the row's weights, then the answer."""
-        if prompt.few_shot.count:
-            problem = "a tuned model's own prompt has few-shot examples"
-            raise ConfigurationError(f"prompt {prompt.name}", problem, "Set few_shot.count to 0 there.")
-        answer = as_message(self._answer(prompt, output))
-        return {"messages": numbered([*self._messages(prompt, messages, ()), answer]), **_settings(tools)}
+        asked, answer = self._asked(prompt, messages), as_message(self._answer(prompt, output))
+        return {"messages": numbered([*asked, answer]), **_settings(tools)}
+
+    def preference_record(
+        self, prompt: Prompt, messages: Sequence[Message], outputs: tuple[str, str], tools: str = ""
+    ) -> dict[str, Any]:
+        """The same for direct preference optimisation; `outputs`: the answer that is preferred, and the other one."""
+        asked = self._asked(prompt, messages)
+        pair = [numbered([*asked, as_message(self._answer(prompt, output))]) for output in outputs]
+        answers = {name: one[-1:] for name, one in zip(("preferred_output", "non_preferred_output"), pair, strict=True)}
+        return {"input": {"messages": pair[0][:-1], **_settings(tools)}, **answers}
+
+    def graded_record(
+        self, prompt: Prompt, messages: Sequence[Message], output: str, tools: str = ""
+    ) -> dict[str, Any]:
+        """The same for reinforcement: the question, and what a grader finds as `item.reference_answer`."""
+        asked = numbered(self._asked(prompt, messages))
+        return {"messages": asked, "reference_answer": self._answer(prompt, output), **_settings(tools)}
 
     def parse(self, text: str, prompt: Prompt) -> str | None:
         """Label, canonical JSON or text; None where the answer has not the form that the prompt asked for.
@@ -76,6 +89,12 @@ class Renderer:
         if prompt.structured:
             return self._label_in_json(text)
         return self._label(text) or self._label_in_json(text)
+
+    def _asked(self, prompt: Prompt, messages: Sequence[Message]) -> list[Message]:
+        if prompt.few_shot.count:
+            problem = "a tuned model's own prompt has few-shot examples"
+            raise ConfigurationError(f"prompt {prompt.name}", problem, "Set few_shot.count to 0 there.")
+        return self._messages(prompt, messages, ())
 
     def _messages(self, prompt: Prompt, messages: Sequence[Message], examples: Sequence[Shot]) -> list[Message]:
         own = [message["content"] for message in messages if message["role"] in INSTRUCTIONS]

@@ -1,34 +1,65 @@
-"""From a use case's `provider` section to the provider itself."""
+"""From a `provider` section to the provider itself. Vendors' libraries are loaded only where one is named."""
 
 import os
+from collections.abc import Callable
 
-from data_contracts import use_case
+from data_contracts.provider import ProviderSettings
 from tasks.errors import ConfigurationError, CredentialsError
 from tasks.home import home
-from tasks.providers.base_url import checked
 from tasks.providers.protocol import Provider
 
-OPENAI = "https://api.openai.com/v1"
+
+def connect(settings: ProviderSettings) -> Provider:
+    """The provider, not yet asked anything. Raises ConfigurationError, or CredentialsError where the key is missing."""
+    return _MAKERS.get(settings.name, _wire)(settings)
 
 
-def connect(settings: use_case.Provider) -> Provider:
-    """The provider, not yet asked anything. Raises ConfigurationError for its address, CredentialsError for the key."""
-    if settings.name == "embedded":
-        return _embedded(settings)
-    from tasks.providers.openai_wire import OpenAIWire
-
-    base_url = checked(settings.base_url or OPENAI, "provider.base_url")
-    key = os.environ.get(settings.api_key_env, "").strip()
+def key_of(settings: ProviderSettings, usual: str) -> str:
+    """The key from the variable that the settings name, or from the usual one. Raises CredentialsError."""
+    name = settings.api_key_env or usual
+    key = os.environ.get(name, "").strip()
     if not key:
         remedy = "Set it in the environment, then start again or run `tunegate resume RUN`."
-        raise CredentialsError("connecting to the provider", f"{settings.api_key_env} is not set", remedy)
-    return OpenAIWire(settings, base_url, key)
+        raise CredentialsError("connecting to the provider", f"{name} is not set", remedy)
+    return key
 
 
-def _embedded(settings: use_case.Provider) -> Provider:
+def _embedded(settings: ProviderSettings) -> Provider:
     from tasks.providers.embedded import Embedded
 
     if settings.base_url:
         remedy = "Remove it, or set provider.name: openai to use that endpoint."
         raise ConfigurationError("provider.base_url", "does not go with the embedded provider", remedy)
     return Embedded(settings, home() / "provider")
+
+
+def _together(settings: ProviderSettings) -> Provider:
+    from tasks.providers.together import connect_together
+
+    return connect_together(settings)
+
+
+def _bedrock(settings: ProviderSettings) -> Provider:
+    from tasks.providers.aws.bedrock import connect_bedrock
+
+    return connect_bedrock(settings)
+
+
+def _sagemaker(settings: ProviderSettings) -> Provider:
+    from tasks.providers.aws.sagemaker import connect_sagemaker
+
+    return connect_sagemaker(settings)
+
+
+def _wire(settings: ProviderSettings) -> Provider:
+    from tasks.providers.dialects import connect_wire
+
+    return connect_wire(settings)
+
+
+_MAKERS: dict[str, Callable[[ProviderSettings], Provider]] = {
+    "embedded": _embedded,
+    "together": _together,
+    "bedrock": _bedrock,
+    "sagemaker": _sagemaker,
+}

@@ -20,8 +20,8 @@ from filelock import FileLock
 from httpx2 import Response
 from pydantic import BaseModel, ValidationError
 
-from data_contracts import use_case
 from data_contracts.money import Price
+from data_contracts.provider import ProviderSettings
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderUnavailableError
 from tasks.providers.asking import Answered
@@ -44,7 +44,7 @@ T = TypeVar("T")
 class Embedded(OpenAIWire):
     """The wire to whatever port the server of a state folder has now."""
 
-    def __init__(self, settings: use_case.Provider, state: Path, clock: Clock | None = None) -> None:
+    def __init__(self, settings: ProviderSettings, state: Path, clock: Clock | None = None) -> None:
         super().__init__(settings, base_url="http://127.0.0.1/v1", api_key="embedded", clock=clock)
         self._server = EmbeddedServer(state, clock or SystemClock())
         self._client.organization, self._client.project = None, settings.project  # not those of the environment

@@ -8,14 +8,21 @@ from typing import Any, TypeVar
 from openai import omit
 from pydantic import BaseModel
 
-from data_contracts import use_case
 from data_contracts.money import Job, JobEvent, Price
+from data_contracts.provider import ProviderSettings
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError
 from tasks.providers import prices
 from tasks.providers.asking import Answered, ask, client, retrying
 from tasks.providers.failure import Failure, paid_error, read_error
-from tasks.providers.protocol import AnswerEndpoint, JobRequest, ModelInfo
+from tasks.providers.protocol import (
+    AnswerEndpoint,
+    Capabilities,
+    JobRequest,
+    ModelInfo,
+    Serving,
+    TrainingAccess,
+)
 from tasks.providers.wire_records import (
     RecordT,
     WireDeleted,
@@ -36,7 +43,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 class OpenAIWire:
     """Files, jobs and models of one account behind one base URL."""
 
-    def __init__(self, settings: use_case.Provider, base_url: str, api_key: str, clock: Clock | None = None) -> None:
+    capabilities = Capabilities()
+
+    def __init__(self, settings: ProviderSettings, base_url: str, api_key: str, clock: Clock | None = None) -> None:
         self._settings, self._clock = settings, clock or SystemClock()
         self._client = client(base_url, api_key, settings.request_timeout_s, settings.project)
         self.name: str = settings.name
@@ -50,16 +59,29 @@ class OpenAIWire:
             ModelInfo(found.id, found.created or 0, found.owned_by or "", found.shutdown_date) for found in page.data
         ]
 
-    def find_file(self, name: str, size: int) -> str | None:
-        """Id of an uploaded training file of that name and size in bytes."""
+    def training_access(self, base_model: str) -> TrainingAccess:
+        """Whether a job may be started on it. Nothing is bought to find out."""
+        return TrainingAccess(None, "this endpoint says so only when a job is created")
+
+    def find_file(self, name: str, content: bytes) -> str | None:
+        """Id of an uploaded training file of that name and content, as far as name and size tell."""
         send = partial(self._client.files.with_raw_response.list, purpose="fine-tune")
         files, _ = self._listing("listing files", send, WirePage[WireFile])
-        return next((file.id for file in files if file.is_usable(name, size)), None)
+        return next((file.id for file in files if file.is_usable(name, len(content))), None)
 
     def upload(self, name: str, content: bytes) -> str:
         """Upload once, without retry; the file's id."""
         send = partial(self._client.files.with_raw_response.create, file=(name, content), purpose="fine-tune")
         return self._ask("uploading a training file", send, _as(WireFile, bytes=len(content)), paid_error).id
+
+    def has_file(self, file_id: str) -> bool:
+        """Whether the provider still holds it."""
+        send = partial(self._client.files.with_raw_response.retrieve, file_id)
+        return self._is_there("looking for a file", send, _as(WireFile, id=file_id))
+
+    def quote(self, request: JobRequest) -> float | None:
+        """Nothing: the wire has no call for it."""
+        return None
 
     def create_job(self, request: JobRequest) -> Job:
         """Ask once: no retry, no redirect, and an answer about another file counts as none."""
@@ -105,6 +127,19 @@ class OpenAIWire:
                 raise
             return job
 
+    def serve(self, model: str) -> Serving:
+        """Nothing is deployed: it answers once it is listed."""
+        listed = model in {info.id for info in self.models()}
+        return Serving("ready", model) if listed else Serving("starting", model, "the provider does not list it")
+
+    def withdraw(self, model: str) -> None:
+        """Nothing to take down."""
+
+    def has_model(self, model: str) -> bool:
+        """Whether the provider still holds the tuned model."""
+        send = partial(self._client.models.with_raw_response.retrieve, model)
+        return self._is_there("looking for a model", send, _as(WireModel, id=model))
+
     def delete_file(self, file_id: str) -> None:
         """Delete; a file that is gone already is fine."""
         self._delete("deleting a file", partial(self._client.files.with_raw_response.delete, file_id))
@@ -142,6 +177,13 @@ class OpenAIWire:
                 return list(found.values()), not page.has_more
             after = page.data[-1].id
         return list(found.values()), False
+
+    def _is_there(self, call: str, send: Callable[[], Answered], parse: Callable[[bytes], object]) -> bool:
+        try:
+            retrying(self._clock)(lambda: self._ask(call, send, parse, _gone_or_error))
+        except LookupError:
+            return False
+        return True
 
     def _delete(self, call: str, send: Callable[[], Answered]) -> None:
         with suppress(LookupError):

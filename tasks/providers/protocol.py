@@ -4,26 +4,53 @@ Errors: `ProviderRefusedError` (a definite no), `CredentialsError`, `ProviderUna
 and, from `create_job` and `upload` only, `AmbiguousAnswerError` (it may have been accepted: look first).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from data_contracts.money import Job, JobEvent, Price
 
 
 @dataclass(frozen=True)
+class Capabilities:
+    """What a provider can do. What it cannot is refused before anything is sent."""
+
+    methods: frozenset[str] = frozenset({"supervised"})  # of supervised, dpo, reinforcement
+    hyperparameters: frozenset[str] = frozenset()  # known besides n_epochs, batch_size, learning_rate_multiplier, beta
+    metadata: bool = True  # a job carries its intent; without, it is found by its training file or its name
+    cancels: bool = True
+    deploys: bool = False  # a tuned model answers only where it is deployed
+    quotes: bool = False  # says what a job will cost, after the upload and before the purchase
+    deletes_files: bool = True
+    deletes_models: bool = True
+    min_examples: int = 10
+    max_file_bytes: int = 512_000_000
+    max_suffix: int = 64
+
+
+@dataclass(frozen=True)
 class ModelInfo:
-    """A model as the provider lists it."""
+    """A model as the provider lists it. Dates are YYYY-MM-DD; None: the provider does not say."""
 
     id: str
     created: int
     owned_by: str
-    shutdown_date: str | None = None  # YYYY-MM-DD
+    shutdown_date: str | None = None  # from this day on it no longer answers
+    tunable: bool | None = None
+    training_until: str | None = None  # from this day on it takes no new jobs
+
+
+@dataclass(frozen=True)
+class TrainingAccess:
+    """Whether this account may start a job on a base model today, as far as that can be known without starting one."""
+
+    open: bool | None  # None: only a job would tell
+    reason: str  # one sentence, with its source and date where it comes from a table
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What is bought. None leaves a hyperparameter to the provider."""
+    """What is bought. None leaves a hyperparameter to the provider; `metadata["intent"]` names the purchase."""
 
     base_model: str
     training_file: str
@@ -35,6 +62,35 @@ class JobRequest:
     seed: int
     suffix: str | None
     metadata: dict[str, str]
+    beta: float | None = None
+    grader: Mapping[str, Any] | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)  # further ones, checked against Capabilities
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How far a tuned model is from answering, and the name that a request asks for."""
+
+    state: Literal["ready", "starting", "failed"]
+    model: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer in the shape of OpenAI's chat completions. `status` 0: none came, and `error` names why."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    error: str = ""
+
+
+class AnswerTransport(Protocol):
+    """How a provider is asked that does not speak the wire. Whatever the network does is a RawAnswer, never raised."""
+
+    async def ask(self, body: bytes) -> RawAnswer:
+        """Send one request, a chat completions body of OpenAI's, once."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +101,7 @@ class AnswerEndpoint:
     headers: dict[str, str] = field(repr=False)
     timeout_s: float
     max_concurrency: int
+    transport: AnswerTransport | None = field(default=None, repr=False)  # None: HTTP to `url`
 
 
 class Provider(Protocol):
@@ -53,15 +110,25 @@ class Provider(Protocol):
     name: str
     base_url: str
     account: str
+    capabilities: Capabilities
 
     def models(self) -> Sequence[ModelInfo]:
         """Every model this account may use."""
 
-    def find_file(self, name: str, size: int) -> str | None:
-        """Id of an uploaded training file of that name and size in bytes."""
+    def training_access(self, base_model: str) -> TrainingAccess:
+        """Whether a job may be started on it. Nothing is bought to find out."""
+
+    def find_file(self, name: str, content: bytes) -> str | None:
+        """Id of an uploaded training file of that name and content, as far as the provider lets one tell."""
 
     def upload(self, name: str, content: bytes) -> str:
-        """Upload once, without retry; the file's id."""
+        """Upload once, without retry, in the form that this provider trains on; the file's id."""
+
+    def has_file(self, file_id: str) -> bool:
+        """Whether the provider still holds it."""
+
+    def quote(self, request: JobRequest) -> float | None:
+        """USD that the provider itself says this job will cost; None where it does not say."""
 
     def create_job(self, request: JobRequest) -> Job:
         """Ask once: no retry, no redirect, strict parsing."""
@@ -77,6 +144,15 @@ class Provider(Protocol):
 
     def cancel(self, job_id: str) -> Job:
         """Ask it to stop; a job that has ended stays as it is."""
+
+    def serve(self, model: str) -> Serving:
+        """Start deploying a tuned model, or look how far that is: safe to call again and again."""
+
+    def withdraw(self, model: str) -> None:
+        """Take its deployment down; one that is gone already is fine. Without deployments: nothing."""
+
+    def has_model(self, model: str) -> bool:
+        """Whether the provider still holds the tuned model."""
 
     def delete_file(self, file_id: str) -> None:
         """Delete; a file that is gone already is fine."""

@@ -241,7 +241,7 @@ def _decision(trial: TrialRecord, candidate: Candidate) -> dict[str, Any]:
     return {
         "candidate": as_json(candidate),
         "kind": trial.case.use_case.kind.value,
-        "provider": as_json(trial.case.use_case.provider),
+        "provider": as_json(trial.case.use_case.provider_at(candidate.endpoint)),
         "contract": as_json(trial.case.contract),
         "labels": trial.labels,
         "train_examples": trial.train_examples,

@@ -13,7 +13,8 @@ from mlflow.pyfunc import PythonModel
 
 from data_contracts.candidate import Candidate
 from data_contracts.contract import Contract
-from data_contracts.use_case import Provider, TaskKind
+from data_contracts.provider import ProviderSettings
+from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer
@@ -28,7 +29,7 @@ class ServedWinner(PythonModel):  # type: ignore[misc]
         """Read the decision record; the provider is reached when the first question comes."""
         record = json.loads(Path(context.artifacts["decision"]).read_text(encoding="utf-8"))
         self.candidate = Candidate.model_validate(record["candidate"])
-        self.provider = Provider.model_validate(record["provider"])
+        self.provider = ProviderSettings.model_validate(record["provider"])
         contract = Contract.model_validate(record["contract"])
         self.renderer = Renderer(TaskKind(record["kind"]), contract, record["labels"])
         examples = context.artifacts.get("examples") or record["train_examples"]

@@ -19,7 +19,6 @@ from tasks.evaluate.questions import Panel, build, costs, tabulate
 from tasks.evaluate.score import score
 from tasks.evaluate.search import rank
 from tasks.prompting.few_shot import FewShots, OtherFolds
-from tasks.providers.protocol import Provider
 from tasks.workspace import Edge, Workspace
 
 Progress = Callable[[int, int], None]
@@ -30,14 +29,15 @@ def variants(space: Workspace) -> list[Candidate]:
     """Every prompt on every base model. The minimal prompt is the tune's, and takes part like any other."""
     return [
         Candidate(
-            name=f"{model}/{name}",
+            name="/".join(filter(None, (at.endpoint, at.model, name))),
             kind="prompt",
-            model=model,
-            base_model=model,
+            model=at.model,
+            base_model=at.model,
+            endpoint=at.endpoint,
             prompt=prompt,
             examples=_examples(space, prompt),
         )
-        for model in space.case.use_case.prompts.base_models
+        for at in space.case.use_case.prompts.models
         for name, prompt in space.prompts.items()
     ]
 
@@ -46,7 +46,7 @@ def _examples(space: Workspace, prompt: Prompt) -> str:
     return space.examples if prompt.few_shot.count else ""
 
 
-def search_panel(space: Workspace, provider: Provider) -> Panel:
+def search_panel(space: Workspace, edge: Edge) -> Panel:
     """The variants on validation rows, at most `prompts.search_rows` of them: the same ones for each.
 
     With `prompts.folds` on all train and validation rows, each shown examples of the other folds only.
@@ -54,9 +54,9 @@ def search_panel(space: Workspace, provider: Provider) -> Panel:
     prompts = space.case.use_case.prompts
     if prompts.folds:
         rows, examples = _in_folds(space, prompts.folds)
-        return replace(_panel(space, provider, variants(space), rows), few_shots=lambda candidate: examples)
+        return replace(_panel(space, edge, variants(space), rows), few_shots=lambda candidate: examples)
     rows = space.rows("validation").sort_values("words").head(prompts.search_rows)  # by hash: no order of the source
-    return _panel(space, provider, variants(space), rows)
+    return _panel(space, edge, variants(space), rows)
 
 
 def _in_folds(space: Workspace, count: int) -> tuple[pd.DataFrame, FewShots]:
@@ -72,7 +72,7 @@ def _in_folds(space: Workspace, count: int) -> tuple[pd.DataFrame, FewShots]:
 def search(space: Workspace, edge: Edge, progress: Progress) -> PromptSearch:
     """The best prompt, by the deciding metric on validation rows, or in folds. The test set stays closed."""
     if not space.folder.has("prompt_search.json"):
-        panel = search_panel(space, edge.provider)
+        panel = search_panel(space, edge)
         answers = _ask(space, edge, panel, build(panel), progress)
         space.folder.write_frame("validation_answers.parquet", answers)
         case = space.case.use_case
@@ -93,7 +93,7 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
             Candidate(
                 name=name,
                 kind="tune",
-                model=tuned.model,
+                model=tuned.asked_as,
                 base_model=tuned.base_model,
                 prompt=prompt,
                 examples=_examples(space, prompt),
@@ -107,8 +107,8 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
 def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress: Progress) -> Sequence[Candidate]:
     """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer."""
     if not space.folder.has("candidates.json"):
-        field = candidates(space, champion if champion and _answers(champion, edge.provider) else None)
-        panel = _panel(space, edge.provider, field, space.rows("test"))
+        field = candidates(space, champion if champion and _answers(champion, space, edge) else None)
+        panel = _panel(space, edge, field, space.rows("test"))
         questions = build(panel)
         if not _asked_before(space, edge, questions):
             names = [candidate.name for candidate in field]
@@ -126,10 +126,13 @@ def _asked_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -
     return _sealed(space) in opened and len(edge.ledger.stored_answers(sorted(requests))) == len(requests)
 
 
-def _answers(champion: Candidate, provider: Provider) -> bool:
+def _answers(champion: Candidate, space: Workspace, edge: Edge) -> bool:
     """Whether the champion's model is still there. A listed dated model vouches for its undated name."""
-    listed = [model.id for model in provider.models()]
-    there = not listed or any(id_ == champion.model or id_.startswith(f"{champion.model}-") for id_ in listed)
+    listed: list[str] = []
+    there = not champion.endpoint or champion.endpoint in space.case.use_case.endpoints
+    if there:
+        listed = [model.id for model in edge.at(champion.endpoint).models()]
+        there = not listed or any(id_ == champion.model or id_.startswith(f"{champion.model}-") for id_ in listed)
     if not there:
         text = "The champion's model %s no longer exists at the provider; best-prompt is the reference"
         log.warning(text, champion.model)
@@ -181,8 +184,11 @@ def _sealed(space: Workspace) -> str:
     return test.sha256
 
 
-def _panel(space: Workspace, provider: Provider, field: Sequence[Candidate], rows: pd.DataFrame) -> Panel:
-    identity = f"{provider.name} {provider.base_url} {provider.account}"
+def _panel(space: Workspace, edge: Edge, field: Sequence[Candidate], rows: pd.DataFrame) -> Panel:
+    def identity(endpoint: str) -> str:
+        provider = edge.at(endpoint)
+        return f"{provider.name} {provider.base_url} {provider.account}"
+
     return Panel(field, rows, space.renderer, space.few_shots_of, identity)
 
 
@@ -190,8 +196,9 @@ def _ask(space: Workspace, edge: Edge, panel: Panel, questions: Sequence[Questio
     """Scored answers; what they cost is on record."""
     from tasks.evaluate.answer import answer_all
 
-    answers = answer_all(questions, edge.provider.answer_endpoint(), edge.ledger, progress)
-    prices = {item.name: edge.provider.price(item.model, item.kind == "tune") for item in panel.candidates}
+    endpoints = {name: edge.at(name).answer_endpoint() for name in {item.endpoint for item in panel.candidates}}
+    answers = answer_all(questions, endpoints, edge.ledger, progress)
+    prices = {item.name: edge.at(item.endpoint).price(item.model, item.kind == "tune") for item in panel.candidates}
     frame = score(tabulate(panel, answers, prices), space.case.use_case.kind, space.case.contract)
     edge.ledger.record_spends(space.case.use_case.name, space.folder.run, "answers", costs(frame))
     return frame

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
+from data_contracts.use_case import ModelAt
 from tasks.clock import Clock
 from tasks.decide import readiness
 from tasks.decide.readiness import Plan, Requests, Training
@@ -14,7 +15,7 @@ from tasks.finetune.submit import DEAD, Order, conclude, intent_key
 from tasks.finetune.submit import submit as buy
 from tasks.finetune.wait import WaitPolicy, await_servable, refusal
 from tasks.finetune.wait import wait as wait_for
-from tasks.ledger_tables import IntentState
+from tasks.ledger.rows import IntentState
 from tasks.partition.split import unseen_labels
 from tasks.prompting.prompt import estimated_tokens
 from tasks.steps.contest import search_panel
@@ -30,7 +31,7 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
     Raises ProviderRefusedError where this very job was bought before and came to nothing.
     """
     if not space.folder.has("estimate.json"):
-        panel = search_panel(space, edge.provider)
+        panel = search_panel(space, edge)
         plan = Plan(
             test_cases=len(space.partitions.test),
             requests=[*_search_requests(panel, edge), *_final_requests(space, panel, edge, train)],
@@ -114,17 +115,19 @@ def _training(space: Workspace, edge: Edge) -> Training:
 
 
 def _require_models(space: Workspace, edge: Edge, found: Estimate) -> None:
-    case, wanted = space.case.use_case, {}
+    case = space.case.use_case
+    wanted: list[tuple[str, ModelAt]] = []
     if not space.folder.has("prompt_search.json"):
-        wanted["prompts.base_models"] = case.prompts.base_models
+        wanted += [("prompts.base_models", at) for at in case.prompts.models]
     if space.options.train and not found.already_paid and not space.folder.has("submission.json"):
-        wanted["fine_tune.base_model"] = [case.fine_tune.base_model]
-    listed = sorted(info.id for info in edge.provider.models()) if wanted else []
-    for where, names in wanted.items():
-        for name in names:
-            if not any(known == name or known.startswith(f"{name}-") for known in listed):  # undated names are aliases
-                remedy = f"It lists: {', '.join(listed) or 'none'}."
-                raise ConfigurationError(where, f"the provider has no model {name}", remedy)
+        wanted.append(("fine_tune.base_model", ModelAt(model=case.fine_tune.base_model)))
+    listed = {name: sorted(info.id for info in edge.at(name).models()) for name in {at.endpoint for _, at in wanted}}
+    for where, at in wanted:
+        known = listed[at.endpoint]
+        if not any(name == at.model or name.startswith(f"{at.model}-") for name in known):  # undated names are aliases
+            whose = f"endpoint {at.endpoint}" if at.endpoint else "the provider"
+            remedy = f"It lists: {', '.join(known) or 'none'}."
+            raise ConfigurationError(where, f"{whose} has no model {at.model}", remedy)
 
 
 def _search_requests(panel: Panel, edge: Edge) -> list[Requests]:
@@ -134,7 +137,7 @@ def _search_requests(panel: Panel, edge: Edge) -> list[Requests]:
     found = []
     for candidate in panel.candidates:
         sizes = [len(item.body) for item in questions if item.candidate == candidate.name and item.request not in known]
-        price = edge.provider.price(candidate.model, tuned=False)
+        price = edge.at(candidate.endpoint).price(candidate.model, tuned=False)
         mean = sum(sizes) / len(sizes) / 4 if sizes else 0.0
         found.append(Requests(len(sizes), mean, _answer_tokens(panel), price))
     return found
@@ -148,7 +151,7 @@ def _final_requests(space: Workspace, panel: Panel, edge: Edge, train: bool) -> 
         sizes.setdefault(question.candidate, []).append(len(question.body))
     longest = max(panel.candidates, key=lambda item: sum(sizes[item.name]))
     tokens, cases = sum(sizes[longest.name]) / len(sizes[longest.name]) / 4, len(space.partitions.test)
-    base = Requests(cases, tokens, _answer_tokens(panel), edge.provider.price(longest.model, tuned=False))
+    base = Requests(cases, tokens, _answer_tokens(panel), edge.at(longest.endpoint).price(longest.model, tuned=False))
     if not train:
         return [base]
     price = edge.provider.price(space.case.use_case.fine_tune.base_model, tuned=True)

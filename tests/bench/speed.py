@@ -42,7 +42,7 @@ def evaluation() -> tuple[float, float]:
         _await_port(port)
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
         endpoint = AnswerEndpoint(url, {}, timeout_s=30, max_concurrency=CONCURRENCY)
-        ours = seconds(lambda: answer_all(questions, endpoint, _Forgetful(), lambda _done, _of: None))
+        ours = seconds(lambda: answer_all(questions, {"": endpoint}, _Forgetful(), lambda _done, _of: None))
     finally:
         server.terminate()
         server.join()

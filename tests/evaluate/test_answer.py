@@ -57,7 +57,7 @@ def questions(count: int, candidate: str = "best-prompt") -> list[Question]:
 def ask(
     asked: Sequence[Question], server: Scripted, shelf: Shelf | Ledger | None = None, max_concurrency: int = 8
 ) -> list[Answer]:
-    return answer_all(asked, server.endpoint(max_concurrency), shelf or Shelf(), lambda done, of: None)
+    return answer_all(asked, {"": server.endpoint(max_concurrency)}, shelf or Shelf(), lambda done, of: None)
 
 
 def first(count: int, fault: Script, then: Script = echo) -> Script:
@@ -122,7 +122,7 @@ def test_an_answer_counts_only_once_it_is_stored():
         counted.append((done, len(shelf.answers), of))
 
     with scripted_endpoint() as server:
-        answer_all(questions(30), server.endpoint(), shelf, progress)
+        answer_all(questions(30), {"": server.endpoint()}, shelf, progress)
     assert all(done == stored for done, stored, _ in counted)
     assert counted[-1] == (30, 30, 30)
 

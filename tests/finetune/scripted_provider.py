@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from data_contracts.money import Job, JobEvent, Price
 from tasks.errors import AmbiguousAnswerError
-from tasks.providers.protocol import AnswerEndpoint, JobRequest, ModelInfo
+from tasks.providers.protocol import AnswerEndpoint, Capabilities, JobRequest, ModelInfo, Serving, TrainingAccess
 from tests.fake_clock import FakeClock
 
 Step = Exception | Callable[[], None]
@@ -22,6 +22,7 @@ class ScriptedProvider:
     name = "scripted"
     base_url = "https://provider.example/v1"
     account = "team-a"
+    capabilities = Capabilities(methods=frozenset({"supervised", "dpo", "reinforcement"}))
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
@@ -31,6 +32,7 @@ class ScriptedProvider:
         self.list_lag_s = 0.0
         self.requests: list[JobRequest] = []
         self.served: list[str] = ["base-1"]
+        self.quoted: float | None = None
         self.history: list[JobEvent] = []
         self.calls: Counter[str] = Counter()
         self.times: defaultdict[str, list[float]] = defaultdict(list)
@@ -60,9 +62,19 @@ class ScriptedProvider:
         self._count("models")
         return [ModelInfo(name, 0, "scripted") for name in self.served]
 
-    def find_file(self, name: str, size: int) -> str | None:
+    def training_access(self, base_model: str) -> TrainingAccess:
+        return TrainingAccess(base_model in self.served, "as scripted")
+
+    def find_file(self, name: str, content: bytes) -> str | None:
         self._count("find_file")
-        return next((key for key, (own, content) in self.files.items() if (own, len(content)) == (name, size)), None)
+        return next((key for key, known in self.files.items() if known == (name, content)), None)
+
+    def has_file(self, file_id: str) -> bool:
+        return file_id in self.files
+
+    def quote(self, request: JobRequest) -> float | None:
+        self._count("quote")
+        return self.quoted
 
     def upload(self, name: str, content: bytes) -> str:
         self._count("upload")
@@ -99,6 +111,16 @@ class ScriptedProvider:
         self._count("cancel")
         self.set_job(job_id, state="cancelled")
         return self.jobs[job_id]
+
+    def serve(self, model: str) -> Serving:
+        self._count("serve")
+        return Serving("ready" if model in self.served else "starting", model, "as scripted")
+
+    def withdraw(self, model: str) -> None:
+        self._count("withdraw")
+
+    def has_model(self, model: str) -> bool:
+        return model in self.served
 
     def delete_file(self, file_id: str) -> None:
         self.files.pop(file_id, None)

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from data_contracts import use_case
 from data_contracts.money import JobEvent, Submission
+from data_contracts.provider import ProviderSettings
 from data_contracts.records import LeakageReport, LeakFreePartitions, Partitions
 from data_contracts.use_case import FineTune
 from tasks.clock import SystemClock
@@ -55,7 +55,7 @@ class Desk:
 
     @property
     def provider(self) -> Embedded:
-        return Embedded(use_case.Provider(), self.folder / "provider")
+        return Embedded(ProviderSettings(), self.folder / "provider")
 
     @property
     def ledger(self) -> Ledger:
@@ -178,7 +178,7 @@ def test_a_provider_that_dies_with_the_request_is_asked_after_its_return(tmp_pat
     exits = {"call": "jobs.create", "happens": {"kind": "exit", "accepted": True}}
     with desk(tmp_path, exits) as one:
         clock = FakeClock()
-        away = Embedded(use_case.Provider(), tmp_path / "provider", clock)
+        away = Embedded(ProviderSettings(), tmp_path / "provider", clock)
         with pytest.raises(ProviderUnavailableError):
             submit(one.order, away, Ledger(one.ledger_url, clock), clock)
     with desk(tmp_path, exits) as one:

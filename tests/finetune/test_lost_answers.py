@@ -10,7 +10,7 @@ from tasks.errors import (
 )
 from tasks.finetune.submit import Order, intent_key, resolve, submit
 from tasks.ledger import Ledger
-from tasks.ledger_tables import Intent, IntentState
+from tasks.ledger.rows import Intent, IntentState
 from tests.fake_clock import FakeClock
 from tests.finetune.scripted_provider import LOST, ProcessKilled, ScriptedProvider
 

@@ -13,7 +13,7 @@ from tasks.errors import (
 )
 from tasks.finetune.submit import SeveralJobsError, assert_single_job, conclude, intent_key, submit
 from tasks.ledger import Ledger
-from tasks.ledger_tables import Intent, IntentState
+from tasks.ledger.rows import Intent, IntentState
 from tasks.run_folder import TamperedFileError
 
 REFUSED = ProviderRefusedError("creating a job", "invalid_model", "no such model", "Check the name.")

@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 from sqlalchemy import text
 
 from data_contracts.load import load
-from data_contracts.use_case import Provider
+from data_contracts.provider import ProviderSettings
 from flows.doctor import examine
 from flows.doctor.finding import Finding
 from flows.doctor.installation import LIMITS, home_is_private, packages, python
@@ -217,14 +217,14 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningS
 
 
 def test_the_embedded_provider_answers(server: RunningServer, home: Path) -> None:
-    [found] = provider(Provider())
+    [found] = provider(ProviderSettings())
     assert found.state == "fine"
     assert {line["call"] for line in server.log()} <= {"health", "models.list"}
 
 
 def test_a_key_that_is_not_set_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEBIUS_API_KEY", raising=False)
-    [found] = provider(Provider(name="openai", api_key_env="NEBIUS_API_KEY"))
+    [found] = provider(ProviderSettings(name="openai", api_key_env="NEBIUS_API_KEY"))
     assert found.state == "broken"
     assert "NEBIUS_API_KEY" in found.fix
 
@@ -232,7 +232,7 @@ def test_a_key_that_is_not_set_is_named_by_its_variable(monkeypatch: pytest.Monk
 def test_a_key_that_is_refused_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", "a wrong key")
     with embedded_server(tmp_path / "server", api_key="the right key") as running:
-        [found] = provider(Provider(name="openai", base_url=running.url, api_key_env="SOME_KEY"))
+        [found] = provider(ProviderSettings(name="openai", base_url=running.url, api_key_env="SOME_KEY"))
     assert found.state == "broken"
     assert "wrong key" not in str(found)
 

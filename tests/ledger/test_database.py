@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
-from tasks import ledger_tables
 from tasks.errors import ConfigurationError, FormatVersionError, ResumableError
 from tasks.ledger import Ledger
+from tasks.ledger import tables as ledger_tables
 from tests.embedded import REPOSITORY
 
 KEY = "a" * 64

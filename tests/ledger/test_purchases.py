@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import ResumableError
 from tasks.ledger import Ledger
-from tasks.ledger_tables import IntentState
+from tasks.ledger.rows import IntentState
 from tests.embedded import REPOSITORY
 from tests.fake_clock import FakeClock
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from data_contracts.money import Job
-from data_contracts.use_case import Provider
+from data_contracts.provider import ProviderSettings
 from tasks.errors import (
     AmbiguousAnswerError,
     CredentialsError,
@@ -44,7 +44,7 @@ def status(code: int, error: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 def wire(url: str, clock: FakeClock | None = None, timeout_s: float = 30) -> OpenAIWire:
-    return OpenAIWire(Provider(name="openai", request_timeout_s=timeout_s), url, KEY, clock or FakeClock())
+    return OpenAIWire(ProviderSettings(name="openai", request_timeout_s=timeout_s), url, KEY, clock or FakeClock())
 
 
 @contextmanager
@@ -84,9 +84,9 @@ def finished(provider: OpenAIWire, job_id: str) -> Job:
 def test_a_file_goes_up_once_and_is_found_by_name_and_size(healthy):
     provider = wire(healthy.url)
     file_id = provider.upload("abc.jsonl", ROWS)
-    assert provider.find_file("abc.jsonl", len(ROWS)) == file_id
-    assert provider.find_file("abc.jsonl", len(ROWS) + 1) is None
-    assert provider.find_file("other.jsonl", len(ROWS)) is None
+    assert provider.find_file("abc.jsonl", ROWS) == file_id
+    assert provider.find_file("abc.jsonl", ROWS + b"\n") is None
+    assert provider.find_file("other.jsonl", ROWS) is None
 
 
 def test_a_job_carries_what_was_ordered_and_leaves_the_rest_to_the_provider(healthy):
@@ -134,7 +134,7 @@ def test_deleting_twice_is_fine(healthy):
     provider.delete_file(file_id)
     provider.delete_file(file_id)
     provider.delete_model("ft:local-base-small-2026-06-01:embedded::nobody")
-    assert provider.find_file("gone.jsonl", len(ROWS)) is None
+    assert provider.find_file("gone.jsonl", ROWS) is None
 
 
 def test_models_say_when_they_shut_down(tmp_path):
@@ -157,7 +157,7 @@ def test_the_environment_cannot_send_the_data_elsewhere(healthy, monkeypatch):
 
 
 def test_the_account_is_the_project_and_goes_with_every_answer(healthy):
-    provider = OpenAIWire(Provider(name="openai", project="proj_1"), healthy.url, KEY)
+    provider = OpenAIWire(ProviderSettings(name="openai", project="proj_1"), healthy.url, KEY)
     assert provider.account == "proj_1"
     assert provider.answer_endpoint().headers["OpenAI-Project"] == "proj_1"
 

@@ -115,7 +115,7 @@ def test_a_champion_answers_with_the_examples_it_won_with(copy: Workspace) -> No
     own["messages"] = [json.dumps([{"role": "user", "content": f"only the champion saw {row}"}]) for row in own["id"]]
     copy.folder.write_frame("champion_examples.parquet", own)
     champion = best_of(copy).model_copy(update={"name": "champion", "examples": "of another train"})
-    panel = contest.search_panel(copy, edge_of(copy).provider)
+    panel = contest.search_panel(copy, edge_of(copy))
     sent = build(replace(panel, candidates=[champion, best_of(copy)]))
     told = {name: [b"only the champion saw" in one.body for one in sent if one.candidate == name] for name in ROLES}
     assert all(told["champion"])
@@ -141,7 +141,7 @@ def test_the_search_asks_each_variant_each_validation_row_and_no_test_row(sealed
     variants, rows = contest.variants(sealed), len(sealed.partitions.validation)
     assert Counter(call["call"] for call in calls)["chat.create"] == len(variants) * rows
     assert {tried.rows for tried in found.tried} == {rows}
-    of_test = replace(contest.search_panel(sealed, edge.provider), rows=sealed.rows("test"))
+    of_test = replace(contest.search_panel(sealed, edge), rows=sealed.rows("test"))
     assert not edge.ledger.stored_answers([question.request for question in build(of_test)])
 
 
@@ -150,7 +150,7 @@ def test_the_search_takes_no_more_rows_than_it_was_told_and_the_same_for_each_va
 ) -> None:
     path = small_use_case(tmp_path / "case", rows=200, split={"min_test": 20, "validation": 0.3})
     space = take_data_steps(begin(path, settings={"prompts.search_rows": 20}))
-    questions = build(contest.search_panel(space, edge_of(space).provider))
+    questions = build(contest.search_panel(space, edge_of(space)))
     cases = {
         name: {one.case for one in questions if one.candidate == name} for name in {q.candidate for q in questions}
     }
@@ -161,7 +161,7 @@ def test_the_search_takes_no_more_rows_than_it_was_told_and_the_same_for_each_va
 
 
 def test_examples_of_a_prompt_come_from_train_only(copy: Workspace) -> None:
-    questions = build(contest.search_panel(copy, edge_of(copy).provider))
+    questions = build(contest.search_panel(copy, edge_of(copy)))
     sent = b"".join(question.body for question in questions).decode()
     assert not any(text in sent for text in copy.rows("test")["input"])
     asked = copy.rows("validation").set_index("id").loc[[question.case for question in questions], "input"]
@@ -203,7 +203,7 @@ def test_without_folds_the_search_says_that_there_were_none(sealed: Workspace) -
 
 
 def test_in_folds_no_row_is_shown_an_example_of_its_own_group(folded: Workspace) -> None:
-    questions = build(contest.search_panel(folded, edge_of(folded).provider))
+    questions = build(contest.search_panel(folded, edge_of(folded)))
     searched = in_search(folded).set_index("id")
     kin = {id_: set(searched["input"][searched["group"] == row.group]) for id_, row in searched.iterrows()}
     shown = 0

@@ -10,7 +10,7 @@ from data_contracts.money import FineTuned
 from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.errors import ApprovalRequiredError, BudgetError, ConfigurationError, ProviderRefusedError
-from tasks.ledger_tables import IntentState
+from tasks.ledger.rows import IntentState
 from tasks.steps import contest, money
 from tasks.workspace import Workspace
 from tests.small_use_case import small_use_case

@@ -1,15 +1,14 @@
-"""The ledger's tables, its typed rows, and what SQLite and PostgreSQL each need for a durable transaction."""
+"""The ledger's tables, and what SQLite and PostgreSQL each need for a durable transaction."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     URL,
+    Boolean,
     Column,
     ColumnElement,
     Connection,
@@ -35,7 +34,7 @@ from sqlalchemy.exc import ArgumentError
 from tasks.errors import ConfigurationError
 from tasks.home import writable
 
-FORMAT = 1
+FORMAT = 2
 SQLITE_BUSY_S = 30
 
 
@@ -73,6 +72,7 @@ intents = Table(
     Column("job_state", String),
     Column("request", JSON, nullable=False),  # what is bought: hashes and settings, no row text
     Column("updated_at", Float, nullable=False),
+    Column("quote", Float),  # USD that the provider said the job would cost
 )
 
 answers = Table(
@@ -139,6 +139,36 @@ spend = Table(
     Column("spent_at", Float, nullable=False),
 )
 
+approvals = Table(  # what a person said yes to: other content, no approval
+    "approvals",
+    schema,
+    Column("run", String, primary_key=True),
+    Column("kind", String, primary_key=True),  # spending
+    Column("sha256", String, primary_key=True),
+    Column("amount", Float),  # USD; NULL is unknown
+    Column("approved_by", String, nullable=False),
+    Column("approved_at", Float, nullable=False),
+    Column("note", String, nullable=False),
+)
+
+deletions = Table(  # what was deleted at a provider, and whether it was seen to be gone
+    "deletions",
+    schema,
+    Column("intent", String, primary_key=True),
+    Column("kind", String, primary_key=True),  # file, model, deployment
+    Column("id", String, primary_key=True),
+    Column("deleted_at", Float, nullable=False),
+    Column("proven", Boolean, nullable=False),
+)
+
+nudges = Table(  # a webhook said that a job moved: look now, and believe only what the provider then says
+    "nudges",
+    schema,
+    Column("job", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("received_at", Float, nullable=False),
+)
+
 runs = Table(
     "runs",
     schema,
@@ -149,94 +179,6 @@ runs = Table(
     Column("started_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),
 )
-
-
-class IntentState(StrEnum):
-    """How far a purchase has come. Only SUBMITTING says that a paid request may be under way."""
-
-    INTENT = "INTENT"
-    UPLOADED = "UPLOADED"
-    SUBMITTING = "SUBMITTING"
-    SUBMITTED = "SUBMITTED"
-    ENDED = "ENDED"
-
-
-# A state may be entered only from these, and the database checks it in the same statement: whoever lost the lock
-# without noticing (a dropped PostgreSQL session) cannot send a second request.
-ENTERED_FROM: Mapping[IntentState, tuple[IntentState, ...]] = {
-    IntentState.INTENT: (IntentState.INTENT,),
-    IntentState.UPLOADED: (IntentState.INTENT, IntentState.UPLOADED, IntentState.SUBMITTING),
-    IntentState.SUBMITTING: (IntentState.UPLOADED,),
-    IntentState.SUBMITTED: (IntentState.UPLOADED, IntentState.SUBMITTING, IntentState.SUBMITTED),
-    IntentState.ENDED: (IntentState.SUBMITTED, IntentState.ENDED),
-}
-
-
-@dataclass(frozen=True)
-class Intent:
-    """One purchase: `key` is the hash of what is bought, `run` the run that first wanted it."""
-
-    key: str
-    use_case: str
-    run: str
-    state: IntentState
-    attempt: int
-    training_file_id: str | None
-    validation_file_id: str | None
-    job_id: str | None
-    model: str | None
-    job_state: str | None
-    request: dict[str, Any]
-    updated_at: float
-
-
-class IntentFields(TypedDict, total=False):
-    """What a step may learn about an intent."""
-
-    training_file_id: str
-    validation_file_id: str | None
-    job_id: str
-    model: str | None
-    job_state: str
-
-
-@dataclass(frozen=True)
-class Opening:
-    """A run scored these candidates on this sealed test set."""
-
-    use_case: str
-    test_sha256: str
-    run: str
-    candidates: tuple[str, ...]
-    opened_at: float
-    test_set: int = 1  # the n-th of the use case
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Texts that a run uploaded for training; `fingerprints` are a blob of tasks/partition/fingerprints.py."""
-
-    use_case: str
-    sha256: str
-    run: str
-    rows: int
-    fingerprints: bytes = field(repr=False)
-    uploaded_at: float
-
-
-RunState = Literal["started", "finished", "stopped"]
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """A run and how it stands; `detail` holds its options, and exit code and message once it has stopped."""
-
-    run: str
-    use_case: str
-    state: RunState
-    detail: dict[str, Any]
-    started_at: float
-    updated_at: float
 
 
 def connect(url: str | URL) -> Engine:

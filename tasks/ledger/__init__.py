@@ -1,25 +1,19 @@
-"""What was bought, answered, opened and spent: durable before it counts, SQLite by default, PostgreSQL by URL."""
+"""What was bought, approved, answered, opened and spent, durable before it counts: SQLite, or PostgreSQL by URL."""
 
-import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Unpack
 
-from filelock import FileLock, Timeout
-from sqlalchemy import URL, ColumnElement, Connection, Row, Table, func, literal, select, true, update
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import Row, func, literal, select, true, update
 
 from data_contracts.answers import StoredAnswer
-from tasks import ledger_tables as table
-from tasks.clock import Clock, SystemClock
-from tasks.errors import FormatVersionError, ResumableError
-from tasks.home import home
-from tasks.ledger_tables import (
+from tasks.errors import ResumableError
+from tasks.ledger import tables as table
+from tasks.ledger.database import Database
+from tasks.ledger.rows import (
     ENTERED_FROM,
-    FORMAT,
+    Approval,
+    Deletion,
     Intent,
     IntentFields,
     IntentState,
@@ -33,26 +27,8 @@ CHUNK = 500  # values in one IN (...)
 BATCH = 100_000  # texts remembered by one statement
 
 
-def _say_nothing() -> None:
-    pass
-
-
-def _at_home() -> URL:
-    return URL.create("sqlite", database=str(home() / "ledger.db"))
-
-
-class Ledger:
+class Ledger(Database):
     """One ledger, open in any number of processes: `url`, else TUNEGATE_LEDGER_URL, else ledger.db at home."""
-
-    def __init__(self, url: str | None = None, clock: Clock | None = None) -> None:
-        self.clock = clock or SystemClock()
-        self.engine = table.connect(url or os.environ.get("TUNEGATE_LEDGER_URL") or _at_home())
-        self._prepare()
-
-    @property
-    def name(self) -> str:
-        """Its address without the password."""
-        return self.engine.url.render_as_string(hide_password=True)
 
     # ------------------------------------------------------------ purchases
 
@@ -96,15 +72,47 @@ class Ledger:
             raise ResumableError(f"Purchase {key}", cause, "Look at `tunegate status`, then run again.")
         return _intent(row)
 
-    @contextmanager
-    def lock(self, key: str, waiting: Callable[[], None] = _say_nothing) -> Iterator[None]:
-        """Hold a key alone, on every host that shares the ledger. Dies with its process; `waiting` is called once."""
-        acquire = self._advisory_lock if self.engine.dialect.name == "postgresql" else self._file_lock
-        held = acquire(key, waiting)
-        try:
-            yield
-        finally:
-            held()
+    # ------------------------------------------------------------ around a purchase
+
+    def approve(self, approval: Approval) -> None:
+        """Keep a person's yes. The first one to the same content stays."""
+        self._add(table.approvals, [asdict(approval)])
+
+    def approval(self, run: str, kind: str, sha256: str) -> Approval | None:
+        """The yes to exactly this content, if there is one."""
+        columns = table.approvals.c
+        same = (columns.run == run, columns.kind == kind, columns.sha256 == sha256)
+        with self._transaction() as connection:
+            row = connection.execute(select(table.approvals).where(*same)).one_or_none()
+        return Approval(**row._mapping) if row else None
+
+    def record_deletion(self, deletion: Deletion) -> None:
+        """Keep that something was deleted at the provider; a later look that proves it counts."""
+        added = table.insert(self.engine, table.deletions).values(asdict(deletion))
+        keys = [table.deletions.c.intent, table.deletions.c.kind, table.deletions.c.id]
+        told = {"deleted_at": deletion.deleted_at, "proven": deletion.proven}
+        with self._transaction() as connection:
+            connection.execute(added.on_conflict_do_update(index_elements=keys, set_=told))
+
+    def deletions(self, intent: str) -> list[Deletion]:
+        """What of a purchase was deleted, oldest first."""
+        columns = table.deletions.c
+        query = select(table.deletions).where(columns.intent == intent).order_by(columns.deleted_at, columns.id)
+        with self._transaction() as connection:
+            return [Deletion(**row._mapping) for row in connection.execute(query)]
+
+    def nudge(self, job: str, state: str) -> None:
+        """Somebody says that a job moved: whoever waits for it looks now."""
+        told = {"state": state, "received_at": self.clock.now()}
+        added = table.insert(self.engine, table.nudges).values(job=job, **told)
+        with self._transaction() as connection:
+            connection.execute(added.on_conflict_do_update(index_elements=[table.nudges.c.job], set_=told))
+
+    def nudged_at(self, job: str) -> float | None:
+        """When a job was last said to have moved, seconds since the epoch."""
+        columns = table.nudges.c
+        with self._transaction() as connection:
+            return connection.scalar(select(columns.received_at).where(columns.job == job))
 
     # ------------------------------------------------------------ answers
 
@@ -223,65 +231,6 @@ class Ledger:
         with self._transaction() as connection:
             row = connection.execute(select(table.runs).where(table.runs.c.run == run)).one_or_none()
         return RunRecord(**row._mapping) if row else None
-
-    # ------------------------------------------------------------ plumbing
-
-    def _prepare(self) -> None:
-        with self.lock("schema"), self._transaction() as connection:
-            table.meta.create(connection, checkfirst=True)
-            found = connection.scalar(select(table.meta.c.value).where(table.meta.c.key == "format"))
-            if found is not None and int(found) > FORMAT:
-                raise FormatVersionError(self.name, int(found), FORMAT)
-            table.schema.create_all(connection)
-            mark = table.insert(self.engine, table.meta).values(key="format", value=str(FORMAT))
-            connection.execute(mark.on_conflict_do_nothing())
-
-    def _add(self, target: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert rows in one transaction; those whose key is there already stay as they are."""
-        if rows:
-            with self._transaction() as connection:
-                connection.execute(table.insert(self.engine, target).on_conflict_do_nothing(), rows)
-
-    def _sum(self, *conditions: ColumnElement[bool]) -> float:
-        with self._transaction() as connection:
-            return float(connection.scalar(select(func.sum(table.spend.c.amount)).where(*conditions)) or 0)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """A transaction that is on disk, whole, when it ends."""
-        with self._reachable(), self.engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _reachable(self) -> Iterator[None]:
-        try:
-            yield
-        except DatabaseError as error:
-            cause = str(error.orig).strip().splitlines()[0]
-            remedy = "See that it can be reached and written and that the disk has room, then `tunegate resume`."
-            raise ResumableError(f"The ledger {self.name}", cause, remedy) from None  # its further lines quote rows
-
-    def _file_lock(self, key: str, waiting: Callable[[], None]) -> Callable[[], None]:
-        """Beside the database, so that everybody who shares the one shares the other."""
-        folder = Path(str(self.engine.url.database)).parent / "locks"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        lock = FileLock(folder / f"{key}.lock", mode=0o600)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            waiting()
-            lock.acquire()
-        return lock.release
-
-    def _advisory_lock(self, key: str, waiting: Callable[[], None]) -> Callable[[], None]:
-        """Held by a session of its own: closing it, or losing it, lets the lock go."""
-        number = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], signed=True)
-        with self._reachable():
-            session = self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            if not session.scalar(select(func.pg_try_advisory_lock(number))):
-                waiting()
-                session.execute(select(func.pg_advisory_lock(number)))
-        return session.close
 
 
 def _intent(row: Row[Any]) -> Intent:
