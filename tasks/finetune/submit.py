@@ -5,15 +5,12 @@ before each request, and whoever finds SUBMITTING searches: the job is found or 
 """
 
 import hashlib
-import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data_contracts.money import Job, Submission, TrainingFile
-from data_contracts.use_case import FineTune
 from tasks.clock import Clock
 from tasks.errors import (
     AmbiguousAnswerError,
@@ -24,16 +21,22 @@ from tasks.errors import (
     SubmissionParkedError,
     TunegateError,
 )
-from tasks.finetune.wait import patiently, refusal
+from tasks.finetune.offer import require_offered
+from tasks.finetune.order import Order, bought, intent_key, job_request
+from tasks.finetune.patience import patiently
+from tasks.finetune.wait import NEW_PURCHASE, refusal
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState
-from tasks.providers.protocol import JobRequest, Provider
+from tasks.providers.protocol import Provider
 from tasks.run_folder import TamperedFileError
+
+__all__ = ["Order", "SeveralJobsError", "assert_single_job", "conclude", "intent_key", "resolve", "submit"]
 
 log = logging.getLogger("tunegate.submission")
 NOTHING_ACCEPTED = (ProviderRefusedError, CredentialsError, ProviderUnavailableError)
 DEAD = ("failed", "cancelled")
-HYPERPARAMETERS = ("n_epochs", "batch_size", "learning_rate_multiplier")
+RESUBMISSIONS = 3  # at most so many requests for one intent where `when_unknown` says resubmit
+Allow = Callable[[float | None], None]
 
 
 class SeveralJobsError(TunegateError):
@@ -50,31 +53,21 @@ class SeveralJobsError(TunegateError):
         )
 
 
-@dataclass(frozen=True)
-class Order:
-    """What a run wants to buy."""
-
-    use_case: str
-    run: str
-    training: TrainingFile
-    validation: TrainingFile | None
-    fine_tune: FineTune
+def _allow(quote: float | None) -> None:
+    """Whatever it costs."""
 
 
-def intent_key(order: Order, provider: Provider) -> str:
-    """Hash of what is bought, where, and for which use case; the run and the tuned model's suffix do not count."""
-    return hashlib.sha256(json.dumps(_bought(order, provider), sort_keys=True).encode()).hexdigest()
-
-
-def submit(order: Order, provider: Provider, ledger: Ledger, clock: Clock) -> Submission:
+def submit(order: Order, provider: Provider, ledger: Ledger, clock: Clock, allow: Allow = _allow) -> Submission:
     """The one job of this order: bought now, or found where an earlier run or a lost answer left it.
 
-    Raises SubmissionParkedError where a request's fate is unknown, ProviderRefusedError where the job has failed.
+    `allow` is told the provider's own quote in USD (None: it gives none) before each paid request, and may raise.
+    Raises SubmissionParkedError where a request's fate is unknown, ProviderRefusedError where the job has failed,
+    ConfigurationError where the provider cannot do what is ordered.
     """
     key = intent_key(order, provider)
     with ledger.lock(key, lambda: log.warning("another run is buying %s: waiting to attach to it", key)):
-        intent = ledger.open_intent(key, order.use_case, order.run, _bought(order, provider))
-        return _Purchase(order, provider, ledger, clock).go_on(intent)
+        intent = ledger.open_intent(key, order.use_case, order.run, bought(order, provider))
+        return _Purchase(order, provider, ledger, clock, allow).go_on(intent)
 
 
 def resolve(key: str, ledger: Ledger, provider: Provider, found: str | None) -> Intent:
@@ -100,11 +93,18 @@ def conclude(submission: Submission, job: Job, provider: Provider, ledger: Ledge
 
 
 def assert_single_job(submission: Submission, provider: Provider) -> int:
-    """Jobs that the provider holds for the intent, cancelled ones aside. Raises SeveralJobsError above one."""
+    """Jobs that the provider holds for the intent, dead ones aside; a late one that still lives is cancelled.
+
+    Raises SeveralJobsError where more than one was paid.
+    """
     jobs = provider.find_jobs(submission.intent, submission.training_file_id)
-    paid = [job.id for job in jobs if job.state != "cancelled"]
+    paid = [job for job in jobs if job.state not in DEAD]
+    for surplus in paid:
+        if surplus.id != submission.job_id and surplus.state != "succeeded":
+            log.warning("job %s of the same purchase came to light: cancelling it", surplus.id)
+            provider.cancel(surplus.id)
     if len(paid) > 1:
-        raise SeveralJobsError(submission.intent, paid)
+        raise SeveralJobsError(submission.intent, [job.id for job in paid])
     return len(paid)
 
 
@@ -116,6 +116,7 @@ class _Purchase:
     provider: Provider
     ledger: Ledger
     clock: Clock
+    allow: Allow
 
     def go_on(self, intent: Intent) -> Submission:
         """From wherever an earlier attempt left it."""
@@ -123,12 +124,25 @@ class _Purchase:
             return self._attach(intent)
         if intent.state is IntentState.SUBMITTING:
             return self._reconcile(intent)
+        require_offered(self.order.fine_tune, self.order.training, self.provider)
         if intent.state is IntentState.INTENT:
             intent = self._upload(intent)
         # Another host, or a ledger that was lost, may have bought it.
         if jobs := patiently(lambda: _jobs(self.provider, intent), self.clock):
             return self._adopt(intent, jobs)
+        return self._buy(self._with_files(intent))
+
+    def _buy(self, intent: Intent) -> Submission:
+        quote = patiently(lambda: self.provider.quote(job_request(self.order, intent)), self.clock)
+        intent = self.ledger.advance(intent.key, IntentState.UPLOADED, quote=quote)
+        self.allow(quote)
         return patiently(lambda: self._ask_once(intent), self.clock)
+
+    def _with_files(self, intent: Intent) -> Intent:
+        """A provider may have lost or deleted an upload since; what is bought is the same with a new one."""
+        ids = [file for file in (intent.training_file_id, intent.validation_file_id) if file]
+        there = patiently(lambda: all(self.provider.has_file(file) for file in ids), self.clock)
+        return intent if there else self._upload(intent)
 
     def _upload(self, intent: Intent) -> Intent:
         key, validation = intent.key, self.order.validation
@@ -154,7 +168,7 @@ class _Purchase:
         """The paid request. Only a definite no leads back from SUBMITTING to a state from which it may be sent."""
         intent = self.ledger.advance(intent.key, IntentState.SUBMITTING)
         try:
-            job = self.provider.create_job(self._request(intent))
+            job = self.provider.create_job(job_request(self.order, intent))
         except NOTHING_ACCEPTED:
             self.ledger.advance(intent.key, IntentState.UPLOADED)
             raise
@@ -163,28 +177,8 @@ class _Purchase:
             return found.model_copy(update={"attached": False})  # it was this request that bought it
         return _submission(_record(self.ledger, intent.key, job), attached=False)
 
-    def _request(self, intent: Intent) -> JobRequest:
-        bought = self.order.fine_tune
-        return JobRequest(
-            base_model=bought.base_model,
-            training_file=str(intent.training_file_id),
-            validation_file=intent.validation_file_id,
-            method=bought.method,
-            n_epochs=bought.n_epochs,
-            batch_size=bought.batch_size,
-            learning_rate_multiplier=bought.learning_rate_multiplier,
-            seed=bought.seed,
-            suffix=bought.suffix,
-            metadata={
-                "intent": intent.key,
-                "attempt": str(intent.attempt),
-                "use_case": self.order.use_case,
-                "run": self.order.run,
-            },
-        )
-
     def _reconcile(self, intent: Intent) -> Submission:
-        """Look for the job until the settling time, counted from the request, is over; then park."""
+        """Look for the job until the settling time, counted from the request, is over; then park, or buy again."""
 
         def look() -> Sequence[Job]:
             if jobs := _jobs(self.provider, intent):
@@ -193,8 +187,20 @@ class _Purchase:
 
         settle_s = self.order.fine_tune.settle_s - (self.clock.now() - intent.updated_at)
         log.warning("the answer to a paid request was lost: looking for its job for %.0f s", max(0.0, settle_s))
-        jobs = patiently(look, self.clock, (ProviderUnavailableError, SubmissionParkedError), settle_s)
+        try:
+            jobs = patiently(look, self.clock, (ProviderUnavailableError, SubmissionParkedError), settle_s)
+        except SubmissionParkedError:
+            if self.order.fine_tune.when_unknown == "park" or intent.attempt >= RESUBMISSIONS:
+                raise
+            return self._resubmit(intent)
         return self._adopt(intent, jobs)
+
+    def _resubmit(self, intent: Intent) -> Submission:
+        """Buy again, on new files: a job that turns up late finds its training file gone and fails unpaid."""
+        log.warning("no job was found for %s: buying again, as fine_tune.when_unknown says", intent.key)
+        for file in filter(None, (intent.training_file_id, intent.validation_file_id)):
+            self.provider.delete_file(file)
+        return self._buy(self._upload(intent))
 
     def _parked(self, intent: Intent) -> SubmissionParkedError:
         return SubmissionParkedError(
@@ -213,25 +219,9 @@ class _Purchase:
         """To a job that lives or has succeeded. One that failed is not bought again without being told to."""
         if intent.job_state in DEAD:
             raise refusal(self.provider.job(str(intent.job_id)))
+        if any(item.kind == "model" for item in self.ledger.deletions(intent.key)):
+            raise ProviderRefusedError(f"job {intent.job_id}", "purged", "its model was purged here", NEW_PURCHASE)
         return _submission(intent, attached=True)
-
-
-def _bought(order: Order, provider: Provider) -> dict[str, Any]:
-    """What the intent covers, and the ledger keeps: hashes and settings, no row text."""
-    fine_tune = order.fine_tune
-    return {
-        "provider": provider.name,
-        "base_url": provider.base_url,
-        "account": provider.account,
-        "use_case": order.use_case,
-        "training_sha256": order.training.sha256,
-        "validation_sha256": order.validation.sha256 if order.validation else None,
-        "base_model": fine_tune.base_model,
-        "method": fine_tune.method,
-        "hyperparameters": fine_tune.model_dump(include=set(HYPERPARAMETERS)),
-        "seed": fine_tune.seed,
-        "generation": fine_tune.generation,
-    }
 
 
 def _jobs(provider: Provider, intent: Intent) -> Sequence[Job]:

@@ -4,20 +4,19 @@ import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_result, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if_result
 
 from data_contracts.money import Job, JobEvent
 from tasks.clock import Clock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError, TunegateError
-from tasks.providers.protocol import Provider
+from tasks.finetune.patience import Deadline, asked, clip, outage, patiently
+from tasks.providers.protocol import Provider, Serving
 
-T = TypeVar("T")
-PATIENCE_S = 120.0  # how long one call is tried while the provider is out of reach
-ASKED_PATIENCE_S = 900.0  # the same while the provider itself says when to come back
-SERVABLE_S = 900.0
-CLOCK_SLACK_S = 0.5  # time goes on between choosing a delay and judging it
+SERVABLE_S = 3600.0  # a deployment takes minutes at some providers, and most of an hour at others
+NAMELESS_S = 900.0  # how long a job may have succeeded without saying which model it made
+NUDGE_S = 2.0  # how often to look whether a webhook came
 NEW_PURCHASE = "Mend the cause, then raise `fine_tune.generation` to buy a new job: the same one is never bought twice."
 
 
@@ -31,14 +30,18 @@ class WaitPolicy:
     elapsed_share: float = 0.05  # without an estimate: a job is noticed at most 5 % of its duration late
     remaining_share: float = 0.5  # with one: halve what is said to remain, since estimates improve towards the end
     informed_share: float = 0.25  # but trust it no longer than for this part of the time waited so far
+    stuck_s: float = 7200.0  # warn where a job has shown nothing new for so long
+    nudged_at: Callable[[], float | None] | None = (
+        None  # when a webhook last said that the job moved; None: no webhooks
+    )
 
     def delay(self, elapsed: float, remaining: float | None) -> float:
         """Seconds until the next look, before jitter; `remaining` follows from the provider's estimated finish."""
         if remaining is None or remaining <= 0:
-            return _clip(elapsed * self.elapsed_share, self.first_s, self.cap_s)
-        floor = _clip(elapsed * 0.01, self.first_s, 5.0)
-        ceiling = _clip(elapsed * self.informed_share, floor, max(floor, self.cap_s))
-        return _clip(remaining * self.remaining_share, floor, ceiling)
+            return clip(elapsed * self.elapsed_share, self.first_s, self.cap_s)
+        floor = clip(elapsed * 0.01, self.first_s, 5.0)
+        ceiling = clip(elapsed * self.informed_share, floor, max(floor, self.cap_s))
+        return clip(remaining * self.remaining_share, floor, ceiling)
 
 
 def wait(
@@ -48,51 +51,43 @@ def wait(
 
     Raises ProviderRefusedError where it failed or was cancelled, ProviderUnavailableError at the deadline.
     """
-    watch = _Watch(job_id, provider, clock, on_event)
-    deadline = _Deadline(clock, policy.deadline_s, policy.deadline_s)
+    watch = _Watch(job_id, provider, policy, clock, on_event)
+    deadline = Deadline(clock, policy.deadline_s, policy.deadline_s)
     retrying = Retrying(
-        retry=retry_if_exception_type(ProviderUnavailableError) | retry_if_result(_goes_on),
+        retry=retry_if_exception_type(ProviderUnavailableError) | retry_if_result(watch.goes_on),
         wait=_Pace(policy, deadline),
         stop=deadline,
-        sleep=clock.sleep,
-        before_sleep=watch.warn_of_outage,
+        sleep=watch.nap,
+        before_sleep=watch.before_nap,
         retry_error_callback=watch.give_up,
     )
     job: Job = retrying(watch.look)
     if job.state != "succeeded":
         raise refusal(job)
+    if job.model is None:
+        raise watch.stopped("it succeeded and still names no model")
     return job
 
 
-def await_servable(model: str, provider: Provider, clock: Clock, deadline_s: float = SERVABLE_S) -> None:
-    """Return once the provider lists the tuned model. Raises ProviderUnavailableError at the deadline."""
+def await_servable(model: str, provider: Provider, clock: Clock, deadline_s: float = SERVABLE_S) -> Serving:
+    """Return once the tuned model answers, deployed where the provider deploys.
 
-    def look() -> None:
-        if model not in {info.id for info in provider.models()}:
-            cause = f"the provider does not list it, {deadline_s:.0f} s after the job succeeded"
+    Raises ProviderRefusedError where that failed, ProviderUnavailableError at the deadline.
+    """
+
+    def look() -> Serving:
+        found = provider.serve(model)
+        if found.state == "starting":
+            cause = f"{found.reason or 'it is not ready'}, {deadline_s:.0f} s after the job succeeded"
             remedy = "It may still be deploying, or the key may lack access to it: check, then `tunegate resume RUN`."
             raise ProviderUnavailableError(f"Waiting for model {model}", cause, remedy)
+        return found
 
-    patiently(look, clock, patience_s=deadline_s)
-
-
-def patiently(
-    call: Callable[[], T],
-    clock: Clock,
-    retry_on: tuple[type[TunegateError], ...] = (ProviderUnavailableError,),
-    patience_s: float = PATIENCE_S,
-) -> T:
-    """Call until it works, with full jitter and not before the provider asked for it; else its last error."""
-    deadline = _Deadline(clock, patience_s, max(patience_s, ASKED_PATIENCE_S))
-    backoff = wait_random_exponential(multiplier=0.5, max=30, min=0.25)
-    retrying = Retrying(
-        retry=retry_if_exception_type(retry_on),
-        wait=lambda state: deadline.clip(backoff(state), state),
-        stop=deadline,
-        sleep=clock.sleep,
-        reraise=True,
-    )
-    return retrying(call)
+    serving = patiently(look, clock, patience_s=deadline_s)
+    if serving.state == "failed":
+        remedy = "The tune is paid and kept: mend the cause at the provider, then `tunegate resume RUN`."
+        raise ProviderRefusedError(f"serving {model}", "deployment_failed", serving.reason or "no reason given", remedy)
+    return serving
 
 
 def refusal(job: Job) -> ProviderRefusedError:
@@ -109,12 +104,20 @@ class _Watch:
 
     job_id: str
     provider: Provider
+    policy: WaitPolicy
     clock: Clock
     on_event: Callable[[JobEvent], None]
     seen: set[str] = field(default_factory=set)
+    news: tuple[object, ...] = ()
+    news_at: float = 0.0
+    warned: bool = False
+    nameless_since: float | None = None
+    nudge: float | None = None  # the last one before the last look: compared, never with a clock of this host
+    told_to_wait: bool = False
 
     def look(self) -> Job:
         """Its present state; new events are handed on."""
+        self.nudge = self._last_nudge()
         job = self.provider.job(self.job_id)
         if job.id != self.job_id:
             cause = f"the provider answered with another job, {job.id}"
@@ -123,29 +126,64 @@ class _Watch:
             self._warn(
                 job.raw_state, f"Job {job.id} is {job.raw_state}: waiting until it goes on or the deadline comes"
             )
-        if _goes_on(job):
+        if self.goes_on(job):
             self._hand_on(self.provider.events(self.job_id))
+            self._warn_if_stuck(job)
         else:
             with suppress(TunegateError):  # events are for the eye: the end counts without them
                 self._hand_on(patiently(lambda: self.provider.events(self.job_id), self.clock, patience_s=20))
         return job
 
-    def warn_of_outage(self, state: RetryCallState) -> None:
+    def goes_on(self, job: Job) -> bool:
+        """Only three states end a wait, success with a model's name; one that nobody has heard of does not."""
+        if job.state != "succeeded" or job.model is not None:
+            return job.state not in {"failed", "cancelled", "succeeded"}
+        now = self.clock.monotonic()
+        self.nameless_since = now if self.nameless_since is None else self.nameless_since
+        return now - self.nameless_since < NAMELESS_S
+
+    def before_nap(self, state: RetryCallState) -> None:
         """Say once that the provider is out of reach."""
-        if (error := _error(state)) is not None:
+        self.told_to_wait = asked(state) > 0
+        if (error := outage(state)) is not None:
             self._warn("unreachable", f"Job {self.job_id} cannot be looked at ({error.cause}): trying on")
+
+    def nap(self, seconds: float) -> None:
+        """Sleep; a webhook ends it, but not the time that the provider itself asked for."""
+        if self.policy.nudged_at is None or self.told_to_wait:
+            self.clock.sleep(seconds)
+            return
+        end = self.clock.monotonic() + seconds
+        while self._last_nudge() == self.nudge and (left := end - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(left, NUDGE_S))
 
     def give_up(self, state: RetryCallState) -> NoReturn:
         """The deadline: say what the job was last seen doing."""
-        error = _error(state)
+        error = outage(state)
         if error is not None:
             cause = error.cause
         else:
             job = _job(state)
             cause = "it succeeded but names no model" if job.state == "succeeded" else f"it is still {job.raw_state}"
+        raise self.stopped(f"{cause} at the deadline") from error
+
+    def stopped(self, cause: str) -> ProviderUnavailableError:
+        """The end of the waiting, not of the job."""
         remedy = "The job goes on at the provider and stays yours: `tunegate resume RUN` waits for it again."
-        what = f"Waiting for job {self.job_id}"
-        raise ProviderUnavailableError(what, f"{cause} at the deadline", remedy) from error
+        return ProviderUnavailableError(f"Waiting for job {self.job_id}", cause, remedy)
+
+    def _last_nudge(self) -> float | None:
+        return self.policy.nudged_at() if self.policy.nudged_at else None
+
+    def _warn_if_stuck(self, job: Job) -> None:
+        now, news = self.clock.monotonic(), (job.raw_state, len(self.seen))
+        if news != self.news:
+            self.news, self.news_at, self.warned = news, now, False
+        elif not self.warned and now - self.news_at >= self.policy.stuck_s:
+            hours = (now - self.news_at) / 3600
+            said = f"Job {job.id} has been {job.raw_state} for {hours:.1f} h without a sign of life: ask the provider"
+            self._warn(f"stuck {job.raw_state} {len(self.seen)}", said)
+            self.news, self.warned = (job.raw_state, len(self.seen)), True
 
     def _warn(self, about: str, message: str) -> None:
         event = JobEvent(id=f"{self.job_id}/{about}", created_at=self.clock.now(), level="warn", message=message)
@@ -158,62 +196,20 @@ class _Watch:
                 self.on_event(event)
 
 
-class _Deadline:
-    """Stop rather than sleep past the limit; a provider that says when to come back gets a limit of its own."""
-
-    def __init__(self, clock: Clock, limit_s: float, asked_limit_s: float) -> None:
-        self.clock, self.limit_s, self.asked_limit_s = clock, limit_s, asked_limit_s
-        self.started = clock.monotonic()
-
-    def __call__(self, state: RetryCallState) -> bool:
-        limit = self.asked_limit_s if _asked(state) else self.limit_s
-        return self.elapsed() >= limit or self.elapsed() + state.upcoming_sleep > limit + CLOCK_SLACK_S
-
-    def elapsed(self) -> float:
-        """Seconds since the waiting began."""
-        return self.clock.monotonic() - self.started
-
-    def clip(self, delay: float, state: RetryCallState) -> float:
-        """A delay that ends at the limit, so that the last look happens there; added to what the provider asked for."""
-        if asked := _asked(state):
-            return asked + delay
-        return _clip(self.limit_s - self.elapsed(), 0.0, delay)
-
-
 class _Pace:
     """Seconds until the next look at a job, with 10 % jitter."""
 
-    def __init__(self, policy: WaitPolicy, deadline: _Deadline) -> None:
+    def __init__(self, policy: WaitPolicy, deadline: Deadline) -> None:
         self.policy, self.deadline = policy, deadline
 
     def __call__(self, state: RetryCallState) -> float:
-        finish = None if _error(state) else _job(state).estimated_finish
+        finish = None if outage(state) else _job(state).estimated_finish
         remaining = None if finish is None else finish - self.deadline.clock.now()
         delay = self.policy.delay(self.deadline.elapsed(), remaining)
         return self.deadline.clip(delay * random.uniform(0.9, 1.1), state)  # noqa: S311 - not a secret
-
-
-def _goes_on(job: Job) -> bool:
-    """Only these three end a wait; a state that nobody has heard of does not."""
-    return not (job.state in {"failed", "cancelled"} or (job.state == "succeeded" and job.model is not None))
-
-
-def _error(state: RetryCallState) -> ProviderUnavailableError | None:
-    error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, ProviderUnavailableError) else None
 
 
 def _job(state: RetryCallState) -> Job:
     assert state.outcome is not None  # noqa: S101 - tenacity asks after a call only
     job: Job = state.outcome.result()
     return job
-
-
-def _asked(state: RetryCallState) -> float:
-    """The wait that the provider asked for, in seconds."""
-    error = _error(state)
-    return (error.retry_after or 0.0) if error else 0.0
-
-
-def _clip(value: float, low: float, high: float) -> float:
-    return min(max(value, low), high)

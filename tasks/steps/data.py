@@ -28,6 +28,8 @@ from tasks.steps import data_page
 from tasks.steps.data_page import shown_where_it_stops
 from tasks.workspace import CURATED, Workspace
 
+NO_PAIR = "Name its column as `mapping.rejected`, leave such rows out, or set fine_tune.method: supervised."
+
 if TYPE_CHECKING:  # numba and what it compiles are loaded where rows are compared
     from tasks.partition.leaks.search import Context
 
@@ -243,7 +245,18 @@ def _training_file(
 
 
 def _records(space: Workspace, which: str) -> Iterator[dict[str, Any]]:
-    prompt = space.prompts[space.case.use_case.prompts.minimal]
-    for batch in space.batches(which, ("messages", "output", "tools")):
-        for messages, output, tools in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield space.renderer.training_record(prompt, json.loads(messages), output, tools)
+    """What the tune learns from each row, as `fine_tune.method` has it."""
+    prompt, render = space.prompts[space.case.use_case.prompts.minimal], space.renderer
+    method = space.case.use_case.fine_tune.method
+    for batch in space.batches(which, ("id", "messages", "output", "rejected", "tools")):
+        rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        for row, messages, output, rejected, tools in rows:
+            asked = json.loads(messages)
+            if method == "reinforcement":
+                yield render.graded_record(prompt, asked, output, tools)
+            elif method == "supervised":
+                yield render.training_record(prompt, asked, output, tools)
+            elif rejected:
+                yield render.preference_record(prompt, asked, (output, rejected), tools)
+            else:
+                raise DataError(f"{which} row {row}", "has no second answer, which a preference needs", NO_PAIR)

@@ -33,6 +33,7 @@ class ScriptedProvider:
         self.requests: list[JobRequest] = []
         self.served: list[str] = ["base-1"]
         self.quoted: float | None = None
+        self.deployment: Serving | None = None
         self.history: list[JobEvent] = []
         self.calls: Counter[str] = Counter()
         self.times: defaultdict[str, list[float]] = defaultdict(list)
@@ -114,6 +115,8 @@ class ScriptedProvider:
 
     def serve(self, model: str) -> Serving:
         self._count("serve")
+        if self.deployment:
+            return self.deployment
         return Serving("ready" if model in self.served else "starting", model, "as scripted")
 
     def withdraw(self, model: str) -> None:

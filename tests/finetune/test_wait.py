@@ -1,12 +1,14 @@
 """Waiting looks often at first and ever more rarely, never before the provider asked for it, and it ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from data_contracts.money import Job, JobEvent
 from tasks.errors import CredentialsError, ProviderRefusedError, ProviderUnavailableError
-from tasks.finetune.wait import WaitPolicy, await_servable, wait
+from tasks.finetune.wait import NUDGE_S, WaitPolicy, await_servable, wait
+from tasks.providers.protocol import Serving
 from tests.fake_clock import FakeClock
 from tests.finetune.scripted_provider import ScriptedProvider
 
@@ -119,6 +121,29 @@ def test_an_estimate_that_is_always_a_second_away_does_not_cause_a_storm(look, p
     assert provider.calls["job"] < 1100
 
 
+# ---------------------------------------------------------------- webhooks
+
+
+def test_a_webhook_ends_a_long_pause(look, provider, clock) -> None:
+    succeed_after(provider, 3600)
+    look(replace(DAY, nudged_at=lambda: 3601.0 if clock.elapsed >= 3601 else None))
+    assert clock.elapsed < 3605
+
+
+def test_a_webhook_does_not_shorten_the_pause_that_the_provider_asked_for(look, provider, clock) -> None:
+    provider.refuse["job"] = [ProviderUnavailableError("reading", "HTTP 429", "Wait.", retry_after=300.0)]
+    succeed_after(provider, 400)
+    look(replace(DAY, nudged_at=lambda: 50.0 if clock.elapsed > 50 else None))
+    first, second = provider.times["job"][:2]
+    assert second >= first + 300
+
+
+def test_without_a_webhook_coming_the_job_is_polled_all_the_same(look, provider, clock) -> None:
+    succeed_after(provider, 600)
+    look(replace(DAY, nudged_at=lambda: None))
+    assert clock.elapsed <= 1.06 * 600 + NUDGE_S
+
+
 # ---------------------------------------------------------------- how it ends
 
 
@@ -156,6 +181,29 @@ def test_success_without_a_model_is_no_success(look, provider) -> None:
     provider.set_job("job-1", state="succeeded", model=None)
     with pytest.raises(ProviderUnavailableError, match="names no model"):
         look(WaitPolicy(deadline_s=60))
+
+
+def test_a_model_that_is_never_named_ends_the_wait_long_before_the_deadline(look, provider, clock) -> None:
+    provider.set_job("job-1", state="succeeded", model=None)
+    with pytest.raises(ProviderUnavailableError, match="still names no model"):
+        look()
+    assert 900 <= clock.elapsed < 1100
+
+
+def test_a_job_without_a_sign_of_life_is_warned_of_once(look, provider, events) -> None:
+    provider.set_job("job-1", state="queued", raw_state="queued")
+    succeed_after(provider, 9 * 3600)
+    look()
+    assert [event.message for event in events] == [
+        "Job job-1 has been queued for 2.0 h without a sign of life: ask the provider"
+    ]
+
+
+def test_news_put_the_warning_off(look, provider, events) -> None:
+    provider.refuse["events"] = [lambda: provider.history.append(event(len(provider.history)))] * 2000
+    succeed_after(provider, 9 * 3600)
+    look()
+    assert {event.level for event in events} == {"info"}
 
 
 def test_a_model_that_is_named_late_is_waited_for(look, provider) -> None:
@@ -252,9 +300,15 @@ def test_a_job_that_has_ended_counts_even_if_its_events_cannot_be_read(look, pro
 
 
 def test_a_model_that_is_served_late_is_waited_for(provider, clock) -> None:
-    provider.refuse["models"] = [lambda: None, AWAY, lambda: provider.served.append("ft:base-1")]
-    await_servable("ft:base-1", provider, clock)
-    assert provider.calls["models"] == 3
+    provider.refuse["serve"] = [lambda: None, AWAY, lambda: provider.served.append("ft:base-1")]
+    assert await_servable("ft:base-1", provider, clock).model == "ft:base-1"
+    assert provider.calls["serve"] == 3
+
+
+def test_a_deployment_that_failed_is_told_in_the_providers_words(provider, clock) -> None:
+    provider.deployment = Serving("failed", "ft:base-1", "no quota for this model")
+    with pytest.raises(ProviderRefusedError, match="no quota for this model"):
+        await_servable("ft:base-1", provider, clock)
 
 
 def test_a_model_that_is_never_served_is_an_error_that_names_both_causes(provider, clock) -> None:
