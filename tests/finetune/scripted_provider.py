@@ -33,6 +33,7 @@ class ScriptedProvider:
         self.requests: list[JobRequest] = []
         self.served: list[str] = ["base-1"]
         self.quoted: float | None = None
+        self.undeletable: set[str] = set()
         self.deployment: Serving | None = None
         self.history: list[JobEvent] = []
         self.calls: Counter[str] = Counter()
@@ -126,7 +127,9 @@ class ScriptedProvider:
         return model in self.served
 
     def delete_file(self, file_id: str) -> None:
-        self.files.pop(file_id, None)
+        self._count("delete_file")
+        if file_id not in self.undeletable:
+            self.files.pop(file_id, None)
 
     def delete_model(self, model: str) -> None:
         self.served.remove(model)

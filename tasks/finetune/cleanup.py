@@ -1,0 +1,96 @@
+"""What a provider still holds of a purchase, deleted and looked for again: a deletion counts once it is proven."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from tasks.clock import Clock
+from tasks.errors import ConfigurationError, ProviderUnavailableError
+from tasks.finetune.patience import patiently
+from tasks.ledger import Ledger
+from tasks.ledger.rows import Deletion, Intent
+from tasks.providers.protocol import Provider
+
+GONE_S = 60.0  # how long something deleted may still be shown
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Something to be deleted, and how."""
+
+    kind: str
+    id: str
+    delete: Callable[[str], None]
+    is_there: Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """Deletes at one provider, on record in one ledger. What was deleted before is not asked for again."""
+
+    provider: Provider
+    ledger: Ledger
+    clock: Clock
+
+    def files(self, intent: Intent) -> list[Deletion]:
+        """The uploaded files, if the provider lets one delete them; for a job that has ended."""
+        return self._delete(intent, self._files(intent))
+
+    def everything(self, intent: Intent) -> list[Deletion]:
+        """Deployment, tuned model and files; a job that still runs is cancelled.
+
+        Raises ConfigurationError where a parked purchase has to be settled before.
+        """
+        if intent.state.value == "SUBMITTING":
+            problem = "a paid request may be under way"
+            remedy = f"Settle it first: `tunegate resume {intent.run} --found JOB`, or `--absent`."
+            raise ConfigurationError(f"Purchase {intent.key}", problem, remedy)
+        model = self._stop(intent)
+        return self._delete(intent, chain(self._model(model), self._files(intent)))
+
+    def _stop(self, intent: Intent) -> str | None:
+        """The model that the job made, if any; the job has ended when this returns."""
+        if intent.job_id is None:
+            return None
+        job = self.provider.job(intent.job_id)
+        if job.state not in ENDED:
+            job = self.provider.cancel(job.id)
+        return job.model or intent.model
+
+    def _model(self, model: str | None) -> Iterator[_Target]:
+        provider = self.provider
+
+        def delete(name: str) -> None:
+            provider.withdraw(name)  # no provider deletes a model that is deployed
+            provider.delete_model(name)
+
+        if model and provider.capabilities.deletes_models:
+            yield _Target("model", model, delete, provider.has_model)
+
+    def _files(self, intent: Intent) -> Iterator[_Target]:
+        if self.provider.capabilities.deletes_files:
+            for file in filter(None, (intent.training_file_id, intent.validation_file_id)):
+                yield _Target("file", file, self.provider.delete_file, self.provider.has_file)
+
+    def _delete(self, intent: Intent, targets: Iterator[_Target]) -> list[Deletion]:
+        known = {(item.kind, item.id) for item in self.ledger.deletions(intent.key) if item.proven}
+        found = []
+        for target in targets:
+            if (target.kind, target.id) not in known:
+                target.delete(target.id)
+                deletion = Deletion(intent.key, target.kind, target.id, self.clock.now(), self._is_gone(target))
+                self.ledger.record_deletion(deletion)
+                found.append(deletion)
+        return found
+
+    def _is_gone(self, target: _Target) -> bool:
+        def look() -> None:
+            if target.is_there(target.id):
+                raise ProviderUnavailableError(f"Deleting {target.id}", "it is still there", "Look at the provider.")
+
+        try:
+            patiently(look, self.clock, patience_s=GONE_S)
+        except ProviderUnavailableError:
+            return False
+        return True
