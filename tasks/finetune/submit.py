@@ -42,6 +42,8 @@ Allow = Callable[[float | None], None]
 class SeveralJobsError(TunegateError):
     """More than one job was paid for one intent."""
 
+    exit_code = 75  # once a person has looked, the run goes on
+
     def __init__(self, intent: str, jobs: Sequence[str]) -> None:
         super().__init__(intent, jobs)
         self.intent, self.jobs = intent, jobs

@@ -80,7 +80,7 @@ class ScriptedProvider:
 
     def upload(self, name: str, content: bytes) -> str:
         self._count("upload")
-        key = f"file-{len(self.files) + 1}"
+        key = f"file-{self.calls['upload']}"
         self.files[key] = (name, content)
         self._lose_answer("upload")
         return key

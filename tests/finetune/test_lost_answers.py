@@ -1,5 +1,7 @@
 """Whoever dies and whatever answer is lost: one intent buys one job, or asks a person."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.errors import (
@@ -8,7 +10,7 @@ from tasks.errors import (
     ProviderUnavailableError,
     SubmissionParkedError,
 )
-from tasks.finetune.submit import Order, intent_key, resolve, submit
+from tasks.finetune.submit import Order, SeveralJobsError, assert_single_job, intent_key, resolve, submit
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState
 from tests.fake_clock import FakeClock
@@ -202,3 +204,42 @@ def test_only_a_parked_purchase_takes_an_answer(order, provider, ledger, clock) 
     for unparked in (key, "f" * 64):
         with pytest.raises(ConfigurationError, match="is not parked"):
             resolve(unparked, ledger, provider, found=None)
+
+
+# ---------------------------------------------------------------- buying again, where the use case says so
+
+
+@pytest.fixture
+def eager(order: Order) -> Order:
+    return replace(order, fine_tune=order.fine_tune.model_copy(update={"when_unknown": "resubmit"}))
+
+
+def test_resubmitting_buys_once_more_on_new_files_after_the_settling_time(eager, provider, ledger, clock) -> None:
+    provider.refuse["create_job"] = [LOST]
+    assert submit(eager, provider, ledger, clock).job_id == "job-1"
+    assert clock.elapsed >= 590
+    assert provider.requests[0].training_file == "file-3" and sorted(provider.files) == ["file-3", "file-4"]
+
+
+def test_a_job_found_within_the_settling_time_is_not_bought_again(eager, provider, ledger, clock) -> None:
+    provider.list_lag_s = 500
+    provider.accept_then["create_job"] = [LOST]
+    submit(eager, provider, ledger, clock)
+    assert len(provider.requests) == 1
+
+
+def test_resubmitting_has_an_end(eager, provider, ledger, clock) -> None:
+    provider.refuse["create_job"] = [LOST] * 9
+    with pytest.raises(SubmissionParkedError):
+        submit(eager, provider, ledger, clock)
+    assert provider.calls["create_job"] == 3
+
+
+def test_a_late_twin_is_cancelled_and_told(eager, provider, ledger, clock) -> None:
+    provider.list_lag_s = 700
+    provider.accept_then["create_job"] = [LOST]
+    bought = submit(eager, provider, ledger, clock)
+    clock.advance(1000)
+    with pytest.raises(SeveralJobsError, match="job-1, job-2"):
+        assert_single_job(bought, provider)
+    assert [job.state for job in provider.jobs.values() if job.id != bought.job_id] == ["cancelled"]

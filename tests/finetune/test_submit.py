@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import (
+    BudgetError,
     CredentialsError,
     ProviderRefusedError,
     ProviderUnavailableError,
@@ -75,6 +76,44 @@ def test_a_training_file_that_changed_is_not_uploaded(order, provider, ledger, c
     with pytest.raises(TamperedFileError):
         submit(order, provider, ledger, clock)
     assert not provider.files
+
+
+# ---------------------------------------------------------------- the provider's own quote
+
+
+def test_the_quote_is_on_record_and_asked_about_after_the_upload_and_before_the_job(
+    order, provider, ledger, clock
+) -> None:
+    provider.quoted = 12.5
+    told: list[tuple[float | None, int, int]] = []
+    submit(order, provider, ledger, clock, lambda quote: told.append((quote, len(provider.files), len(provider.jobs))))
+    assert told == [(12.5, 2, 0)]
+    assert only_intent(ledger).quote == 12.5
+
+
+def test_a_quote_that_is_not_allowed_buys_nothing_and_can_be_allowed_later(order, provider, ledger, clock) -> None:
+    def refuse(quote: float | None) -> None:
+        raise BudgetError("This run", quote or 0, 10, "Raise it.")
+
+    provider.quoted = 12.5
+    with pytest.raises(BudgetError):
+        submit(order, provider, ledger, clock, refuse)
+    assert (len(provider.requests), only_intent(ledger).state) == (0, IntentState.UPLOADED)
+    submit(order, provider, ledger, clock)
+    assert (len(provider.requests), len(provider.files)) == (1, 2)
+
+
+# ---------------------------------------------------------------- uploads that went away
+
+
+def test_a_file_that_the_provider_lost_before_the_purchase_is_uploaded_again(order, provider, ledger, clock) -> None:
+    provider.refuse["create_job"] = [REFUSED]
+    with pytest.raises(ProviderRefusedError):
+        submit(order, provider, ledger, clock)
+    provider.files.pop("file-1")
+    submit(order, provider, ledger, clock)
+    assert provider.requests[-1].training_file in provider.files
+    assert only_intent(ledger).training_file_id == provider.requests[-1].training_file
 
 
 # ---------------------------------------------------------------- refusals and a busy provider

@@ -187,3 +187,44 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest
 def test_records_that_do_not_match_the_rows_are_a_programming_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
         build(IDS, [record(row) for row in IDS[1:]], tmp_path)
+
+
+# ---------------------------------------------------------------- preferences and reinforcement
+
+
+def pair(row: str, preferred: str = "refund", other: str = "card") -> dict[str, Any]:
+    asked = {"messages": [{"role": "user", "content": f"Where is my money? {row}"}]}
+    answers = [[{"role": "assistant", "content": answer}] for answer in (preferred, other)]
+    return {"input": asked, "preferred_output": answers[0], "non_preferred_output": answers[1]}
+
+
+def graded(row: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": f"Where? {row}"}], "reference_answer": "refund"}
+
+
+@pytest.mark.parametrize("shape", [pair, graded])
+def test_other_methods_have_a_line_a_row_too(tmp_path: Path, shape: Any) -> None:
+    built = build(IDS, [shape(row) for row in IDS], tmp_path)
+    lines = [json.loads(line) for line in Path(built.path).read_text().splitlines()]
+    assert built.examples == 12 and all(shape(row) in lines for row in IDS)
+
+
+def test_a_preference_counts_the_tokens_of_both_conversations(tmp_path: Path) -> None:
+    one = build(IDS, [pair(row) for row in IDS], tmp_path / "pairs")
+    same = build(IDS, [record(row) for row in IDS], tmp_path / "plain")
+    assert one.tokens > 1.5 * (same.tokens - 12 * 7)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (pair("x", other="refund"), "prefers an answer to itself"),
+        (pair("x", preferred=" "), "message 2 has no text"),
+        ({**pair("x"), "note": 1}, "and nothing else"),
+        ({**graded("x"), "reference_answer": ""}, "message 2 has no text"),
+    ],
+)
+def test_a_line_that_a_provider_would_refuse_names_its_row(tmp_path: Path, broken: Any, message: str) -> None:
+    shape = pair if "input" in broken else graded
+    with pytest.raises(DataError, match=f"row-05: {message}|row-05: .*{message}"):
+        build(IDS, [broken if row == "row-05" else shape(row) for row in IDS], tmp_path)

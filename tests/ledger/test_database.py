@@ -10,15 +10,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import inspect, text, update
 
 from tasks.errors import ConfigurationError, FormatVersionError, ResumableError
 from tasks.ledger import Ledger
 from tasks.ledger import tables as ledger_tables
+from tasks.ledger.rows import IntentState
 from tests.embedded import REPOSITORY
 
 KEY = "a" * 64
-FORMER_RELEASE = Path(__file__).with_name("former_release.sql")
+FORMER_RELEASE = Path(__file__).with_name("release_0_1_a.sql")
 
 
 def test_a_ledger_of_a_newer_release_is_refused(ledger: Ledger, url: str) -> None:
@@ -38,6 +39,35 @@ def test_a_ledger_of_the_former_release_goes_on(tmp_path: Path) -> None:
     ledger.record_upload("support", "run-2", "a" * 64, b"fingerprints", 1)
     ledger.record_test_set("support", "5ea2", 2, "run-2")
     assert len(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").uploads("support")) == 1
+
+
+def test_the_format_before_this_one_is_migrated_when_it_is_opened(ledger: Ledger, url: str) -> None:
+    ledger.open_intent(KEY, "support", "run-1", {})
+    with ledger.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE intents DROP COLUMN quote"))
+        connection.execute(update(ledger_tables.meta).values(value="1"))
+    migrated = Ledger(url)
+    assert migrated.advance(KEY, IntentState.UPLOADED, quote=2.5).quote == 2.5
+    assert Ledger(url).intent(KEY) == migrated.intent(KEY)
+
+
+def test_a_migration_that_is_cut_short_leaves_the_old_format_whole(
+    ledger: Ledger, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ledger.engine.begin() as connection:
+        connection.execute(text("ALTER TABLE intents DROP COLUMN quote"))
+        connection.execute(update(ledger_tables.meta).values(value="1"))
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger_tables.schema, "create_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            Ledger(url)
+    columns = {column["name"] for column in inspect(ledger.engine).get_columns("intents")}
+    assert "quote" not in columns
+    Ledger(url).open_intent(KEY, "support", "run-1", {})
 
 
 def test_several_processes_may_create_the_ledger_at_the_same_time(url: str) -> None:

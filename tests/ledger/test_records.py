@@ -12,6 +12,7 @@ from sqlalchemy.exc import StatementError
 from data_contracts.answers import AnswerStore, StoredAnswer
 from tasks.errors import ResumableError
 from tasks.ledger import Ledger
+from tasks.ledger.rows import Approval, Deletion
 from tests.fake_clock import FakeClock
 
 ANSWER = StoredAnswer(
@@ -207,3 +208,40 @@ def test_an_estimate_is_settled_by_what_was_paid_and_stays_in_its_month(ledger: 
     ledger.settle_spend("training a", 6.5)
     assert ledger.spent("support", since=bought) == ledger.spent_in_run("run-1") == 7.5
     assert ledger.spent("support", since=clock.now()) == 0
+
+
+# ---------------------------------------------------------------- approvals, deletions, webhooks
+
+
+def approval(sha256: str = "a" * 64, by: str = "Ada") -> Approval:
+    return Approval("run-1", "spending", sha256, 12.5, by, 1000.0, "as discussed")
+
+
+def test_an_approval_holds_for_exactly_what_was_approved(ledger: Ledger) -> None:
+    ledger.approve(approval())
+    assert ledger.approval("run-1", "spending", "a" * 64) == approval()
+    assert ledger.approval("run-1", "spending", "b" * 64) is None
+    assert ledger.approval("run-2", "spending", "a" * 64) is None
+
+
+def test_the_first_yes_to_the_same_content_stays(ledger: Ledger) -> None:
+    ledger.approve(approval())
+    ledger.approve(approval(by="Bob"))
+    assert ledger.approval("run-1", "spending", "a" * 64) == approval()
+
+
+def test_a_deletion_that_is_proven_later_counts(ledger: Ledger) -> None:
+    first = Deletion("a" * 64, "file", "file-1", 1000.0, proven=False)
+    ledger.record_deletion(first)
+    ledger.record_deletion(replace(first, deleted_at=1060.0, proven=True))
+    assert ledger.deletions("a" * 64) == [replace(first, deleted_at=1060.0, proven=True)]
+    assert ledger.deletions("b" * 64) == []
+
+
+def test_each_nudge_is_told_from_the_one_before(ledger: Ledger, clock: FakeClock) -> None:
+    assert ledger.nudged_at("job-1") is None
+    ledger.nudge("job-1", "succeeded")
+    first = ledger.nudged_at("job-1")
+    clock.advance(1)
+    ledger.nudge("job-1", "succeeded")
+    assert first is not None and ledger.nudged_at("job-1") == first + 1
