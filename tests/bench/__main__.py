@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tests.bench import curation, leakage, speed
+from tests.bench import curation, leakage, polling, speed
 from tests.bench.options import PARTS, Options
 
 
@@ -24,6 +24,8 @@ def main() -> None:
     options = Options(**given)
     if "speed" in parts:
         speed.bench(options)
+    if "polling" in parts:
+        polling.bench(options)
     if "leakage" in parts:
         leakage.bench(options)
     if "curation" in parts:

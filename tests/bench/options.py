@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.planted.data import REPORT_SEED, TUNING_SEED, Plan
 
-PARTS = ("speed", "leakage", "curation")
+PARTS = ("speed", "polling", "leakage", "curation")
 WIDTH = 150  # a table piped into a file keeps its columns
 
 
