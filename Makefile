@@ -8,10 +8,14 @@ UV     := $(shell command -v uv)
 EXTRAS := --extra postgres --extra together --extra dask --extra odcs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench lock clean
+SEEDS  ?= 1..20
+CHAOS  ?= .chaos.jsonl
+LORA   := .venv-lora
+
+.PHONY: help setup setup-lora demo test test-all test-lora chaos lint bench lock clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## the virtual environment with exactly the locked packages
 
@@ -34,11 +38,32 @@ endif
 demo: $(READY) ## the bundled use case on the embedded provider: a verdict and a registered champion
 	$(BIN)/tunegate run support_intents
 
+setup-lora: $(LORA)/.ready ## a second environment that trains on your own GPU or CPU (4.9 GB with CUDA)
+
+$(LORA)/.ready: requirements-lora.lock pyproject.toml
+	@echo "Setting up $(LORA) (some minutes) ..."
+ifdef UV
+	uv venv -q --allow-existing -p $(PYTHON) $(LORA)
+	VIRTUAL_ENV=$(LORA) uv pip install -q --require-hashes --no-deps -r requirements-lora.lock
+	VIRTUAL_ENV=$(LORA) uv pip install -q --no-deps --no-build-isolation -e .
+else
+	$(PYTHON) -m venv $(LORA)
+	$(LORA)/bin/pip install -q --disable-pip-version-check --require-hashes --no-deps -r requirements-lora.lock
+	$(LORA)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
 test: $(READY) ## the specification (minutes)
 	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(READY) ## everything, the slow ones included
 	$(BIN)/pytest -n auto --dist loadfile
+
+test-lora: $(LORA)/.ready ## the lora trainer, with torch
+	$(LORA)/bin/pytest tests/lora
+
+chaos: $(READY) ## random kills and faults, SEEDS=a..b; totals gather in CHAOS=file
+	$(BIN)/python -m tests.chaos --seeds $(SEEDS) --result $(CHAOS)
 
 lint: $(READY) ## style, types, the floors of the house
 	$(BIN)/ruff check .
@@ -55,4 +80,4 @@ lock: ## resolve again (needs uv); the lock carries names, versions and hashes o
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade -q -c requirements.lock -o requirements-lora.lock
 
 clean: ## the virtual environment and the local state
-	rm -rf $(VENV) .tunegate
+	rm -rf $(VENV) $(LORA) .tunegate $(CHAOS)

@@ -44,13 +44,22 @@ class Aws(Strict):
     kms_key: str | None = Field(None, description="Key that encrypts the tuned model")
     image: str = Field("", description="SageMaker: training image, where the job is no serverless customisation")
     instance_type: str = Field("", description="SageMaker: what trains, and what the endpoint runs on")
+    serving_image: str = Field(
+        "", description="SageMaker: image that answers OpenAI's chat completions at /invocations with the tuned model"
+    )
+    model_package_group: str = Field(
+        "", description="SageMaker: ARN of the group that a serverless customisation puts the tuned model into"
+    )
+    accept_eula: bool = Field(False, description="SageMaker: you accept the licence of the base model from its hub")
     endpoint_url: str | None = Field(None, description="Another endpoint for AWS calls, http only on this machine")
 
 
 class Together(Strict):
     """Together: how the tuned model is served."""
 
-    serving: Literal["serverless", "dedicated"] = "serverless"
+    serving: Literal["dedicated", "serverless"] = Field(
+        "dedicated", description="serverless answers on few bases; a dedicated endpoint bills by the hour"
+    )
     hardware: str = Field("", description="Dedicated endpoints: hardware id, as Together lists them")
 
 

@@ -98,7 +98,13 @@ class LeakFreeRef(StageRef):
 
 
 class EstimatedRef(StageRef):
-    """The cost is known, within budget and approved."""
+    """The cost is known and shown."""
+
+    page: str = Field("", description="Address of the estimate in Prefect's UI")
+
+
+class ApprovedRef(StageRef):
+    """The cost is within budget, and somebody said yes to it where it needs a yes."""
 
 
 class SearchedRef(StageRef):

@@ -75,13 +75,16 @@ class BudgetError(TunegateError):
 
 
 class ApprovalRequiredError(TunegateError):
-    """Spending needs a person's yes that this run does not carry. An `amount` of NaN is an unknown one."""
+    """Spending needs a person's yes that this run does not carry. An `amount` of NaN is an unknown one.
+
+    `sha256` is of what was estimated: a yes counts for exactly that.
+    """
 
     exit_code = 4
 
-    def __init__(self, run: str, amount: float, threshold: float) -> None:
-        super().__init__(run, amount, threshold)
-        self.run, self.amount, self.threshold = run, amount, threshold
+    def __init__(self, run: str, amount: float, threshold: float, sha256: str = "") -> None:
+        super().__init__(run, amount, threshold, sha256)
+        self.run, self.amount, self.threshold, self.sha256 = run, amount, threshold, sha256
 
     def __str__(self) -> str:
         amount = "an unknown amount of" if math.isnan(self.amount) else f"about {self.amount:.2f}"

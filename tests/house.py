@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "tasks.ledger",
         "tasks.ledger.migrations",
         "tasks.approvals",
+        "tasks.purse",
         "tasks.storage",
         "tasks.run_folder",
         "tasks.power",

@@ -1,10 +1,12 @@
 """What a trial is about to cost and what it can show, before anything is sent; and the gate in front of the money."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data_contracts.money import Estimate, Price
+from data_contracts.money import CostPart, Estimate, Part, Price
 from data_contracts.use_case import Budget, Gates
 from tasks.errors import ApprovalRequiredError, BudgetError
 from tasks.power import cases_needed, detectable_difference
@@ -32,6 +34,15 @@ class Requests:
     prompt_tokens: float  # mean per request
     completion_tokens: float
     price: Price
+    part: Part = "final answers"
+
+
+@dataclass(frozen=True)
+class Hosting:
+    """A deployed tune, for as long as the trial asks it."""
+
+    hours: float
+    price: Price
 
 
 @dataclass(frozen=True)
@@ -39,31 +50,64 @@ class Plan:
     """Everything that the trial is about to do."""
 
     test_cases: int
-    requests: Sequence[Requests]  # prompt search and final comparison
+    requests: Sequence[Requests]  # judge, prompt search and final comparison
     training: Training | None  # None: nothing is trained
+    hosting: Hosting | None = None  # None: nothing is deployed
     hours: float | None = None
     unseen_labels: Sequence[str] = ()
 
 
 def estimate(plan: Plan, gates: Gates) -> Estimate:
     """Tokens x price for training and answers, in USD. An unknown price makes the sum unknown, never smaller."""
-    training = plan.training
+    training, lines = plan.training, parts(plan)
     epochs = likely_epochs(training) if training else 0
-    costs = training_cost(training), _sum(_answer_cost(requests) for requests in plan.requests)
+    answers = [requests for requests in plan.requests if requests.part != "leakage judge"]
     return Estimate(
         training_examples=training.examples if training else 0,
         training_tokens=training.tokens * epochs if training else 0,
         training_epochs=epochs,
-        training_cost=costs[0],
-        answers=sum(requests.count for requests in plan.requests),
-        answer_tokens=round(sum(_tokens(requests) for requests in plan.requests)),
-        answer_cost=costs[1],
-        total_cost=_sum(costs),
+        training_cost=_cost_of(lines, "training"),
+        answers=sum(requests.count for requests in answers),
+        answer_tokens=round(sum(_tokens(requests) for requests in answers)),
+        answer_cost=_cost_of(lines, "prompt search", "final answers"),
+        hosting_cost=_cost_of(lines, "hosting"),
+        judge_cost=_cost_of(lines, "leakage judge"),
+        total_cost=_sum(line.cost for line in lines),
         hours=plan.hours,
         detectable_difference=detectable_difference(plan.test_cases, alpha=gates.alpha),
         already_paid=training is not None and training.already_paid,
-        warnings=[*_training_warnings(plan), *_size_warnings(plan, gates), *_price_warnings(plan)],
+        warnings=[*_training_warnings(plan), *_size_warnings(plan, gates), *_price_warnings(lines)],
+        parts=lines,
     )
+
+
+def parts(plan: Plan) -> list[CostPart]:
+    """What is bought, line by line; what costs nothing because nothing is bought has none."""
+    lines = [_line(requests) for requests in plan.requests if requests.count]
+    training, hosting = plan.training, plan.hosting
+    if training and training.tokens and not training.already_paid:
+        tokens = training.tokens * likely_epochs(training)
+        lines.append(CostPart(part="training", tokens=tokens, cost=training_cost(training), price=training.price))
+    if hosting:
+        rate = hosting.price.hosting
+        cost = None if rate is None else hosting.hours * rate
+        lines.append(CostPart(part="hosting", hours=hosting.hours, cost=cost, price=hosting.price))
+    return lines
+
+
+def estimate_sha256(estimate: Estimate) -> str:
+    """Hash of what is bought at which price, whoever asks and whenever the prices were read: what a yes covers."""
+    content = estimate.model_dump(mode="json", exclude={"hours", "detectable_difference", "warnings"})
+    for line in content["parts"]:
+        del line["price"]["source"], line["price"]["as_of"]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def with_quote(estimate: Estimate, quote: float) -> Estimate:
+    """The estimate with the provider's own word for the job's cost, in USD, in the place of ours."""
+    lines = [line.model_copy(update={"cost": quote}) if line.part == "training" else line for line in estimate.parts]
+    costs = (quote, estimate.answer_cost, estimate.hosting_cost, estimate.judge_cost)
+    return estimate.model_copy(update={"training_cost": quote, "total_cost": _sum(costs), "parts": lines})
 
 
 def likely_epochs(training: Training) -> int:
@@ -89,14 +133,15 @@ def require_budget(estimate: Estimate, budget: Budget, spent_this_month: float, 
 
     An unknown cost needs a yes too, and what is known of it must stay under the caps.
     """
-    known = (estimate.training_cost or 0) + (estimate.answer_cost or 0)
+    known = estimate.known_cost
     if known > budget.per_run:
         raise BudgetError("This run", known, budget.per_run, _remedy("per_run"))
     if spent_this_month + known > budget.per_month:
         raise BudgetError("This month with this run", spent_this_month + known, budget.per_month, _remedy("per_month"))
     unknown = estimate.total_cost is None
     if (unknown or known > budget.approval_above) and not approved:
-        raise ApprovalRequiredError(run, math.nan if unknown else known, budget.approval_above)
+        amount = math.nan if unknown else known
+        raise ApprovalRequiredError(run, amount, budget.approval_above, estimate_sha256(estimate))
 
 
 def _remedy(cap: str) -> str:
@@ -106,17 +151,29 @@ def _remedy(cap: str) -> str:
     )
 
 
+def _line(requests: Requests) -> CostPart:
+    return CostPart(
+        part=requests.part,
+        requests=requests.count,
+        tokens=round(_tokens(requests)),
+        cost=_answer_cost(requests),
+        price=requests.price,
+    )
+
+
+def _cost_of(lines: Iterable[CostPart], *names: Part) -> float | None:
+    return _sum(line.cost for line in lines if line.part in names)
+
+
 def _tokens(requests: Requests) -> float:
     return requests.count * (requests.prompt_tokens + requests.completion_tokens)
 
 
 def _answer_cost(requests: Requests) -> float | None:
-    if requests.count == 0:
-        return 0.0
     price = requests.price
-    if price.input is None or price.output is None:
+    if price.input is None or (price.output is None and requests.completion_tokens):
         return None
-    each = requests.prompt_tokens * price.input + requests.completion_tokens * price.output
+    each = requests.prompt_tokens * price.input + requests.completion_tokens * (price.output or 0.0)
     return requests.count * each / 1e6
 
 
@@ -154,10 +211,11 @@ def _size_warnings(plan: Plan, gates: Gates) -> list[str]:
     ]
 
 
-def _price_warnings(plan: Plan) -> list[str]:
-    unknown = {requests.price.model for requests in plan.requests if _answer_cost(requests) is None}
-    if plan.training and training_cost(plan.training) is None:
-        unknown.add(f"{plan.training.price.model} (training)")
+def _price_warnings(lines: Sequence[CostPart]) -> list[str]:
+    apart = {"training": " (training)", "hosting": " (hosting)"}
+    unknown = {f"{line.price.model}{apart.get(line.part, '')}" for line in lines if line.cost is None}
     return [
-        f"The price of {model} is unknown, so the run's cost is, and it needs an approval." for model in sorted(unknown)
+        f"The price of {model} is unknown, so no cap can hold that part and the run needs an approval. State it under "
+        "`provider.prices` if you know it."
+        for model in sorted(unknown)
     ]

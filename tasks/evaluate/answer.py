@@ -21,6 +21,7 @@ from tasks.evaluate.exchange import Exchange, Line, Reply
 from tasks.evaluate.pace import Pace
 from tasks.providers.failure import Failure, read_error, stopping_error
 from tasks.providers.protocol import AnswerEndpoint
+from tasks.purse import Allowance, Unpaid
 
 CALL = "asking for answers"
 QUESTION_S = 300.0  # how long one question may fail while others are answered
@@ -70,22 +71,28 @@ def answer_all(
     endpoints: Mapping[str, AnswerEndpoint],
     store: AnswerStore,
     progress: Callable[[int, int], None],
+    allowance: Allowance | None = None,
 ) -> list[Answer]:
     """An answer to each question, in their order; equal requests are asked once. `progress(done, of)` counts requests.
 
-    `endpoints` by the name that questions carry; all of them are asked at once, each at its own pace.
+    `endpoints` by the name that questions carry; all of them are asked at once, each at its own pace. `allowance` may
+    refuse a question before it is asked; None: nobody counts the money.
 
-    Raises CredentialsError, ProviderUnavailableError (an outage) or ProviderRefusedError (the model is gone); what was
-    answered until then is stored.
+    Raises CredentialsError, ProviderUnavailableError (an outage), ProviderRefusedError (the model is gone) or
+    BudgetError; what was answered until then is stored.
     """
-    by_request = {question.request: question for question in questions}
+    by_request, purse = {question.request: question for question in questions}, allowance or Unpaid()
     stored = store.stored_answers(list(by_request))
+    purse.keep(store, list(stored.values()))  # an older release counted the cost only at the end
     # By hash: a random order, the same each time, in which no candidate has a slow minute to itself.
     missing = [by_request[request] for request in sorted(by_request.keys() - stored.keys())]
-    journal = _Journal(store, lambda finished: progress(len(stored) + finished, len(by_request)))
+    journal = _Journal(store, purse, lambda finished: progress(len(stored) + finished, len(by_request)))
     journal.report()
     if missing:
-        asyncio.run(_ask(missing, endpoints, journal))
+        try:
+            asyncio.run(_ask(missing, endpoints, journal))
+        finally:
+            purse.close()
     _warn_of_failures(journal.finished.values())
     records = {**stored, **journal.finished}
     return [_answer(question, records[question.request], question.request in stored) for question in questions]
@@ -94,14 +101,15 @@ def answer_all(
 class _Journal:
     """Finished answers. One that was paid for counts once the store has taken it."""
 
-    def __init__(self, store: AnswerStore, progress: Callable[[int], None]) -> None:
-        self._store, self._progress = store, progress
+    def __init__(self, store: AnswerStore, purse: Allowance, progress: Callable[[int], None]) -> None:
+        self._store, self.purse, self._progress = store, purse, progress
         self._waiting: list[StoredAnswer] = []
         self.finished: dict[str, StoredAnswer] = {}
 
     def add(self, answer: StoredAnswer) -> None:
         """An answer has come; it counts after the next flush."""
         self._waiting.append(answer)
+        self.purse.came(answer)
 
     async def write(self) -> None:
         """Flush now and then, until cancelled."""
@@ -116,8 +124,10 @@ class _Journal:
         """
         batch = [*self._waiting]
         if batch:
-            await asyncio.to_thread(self._store.store_answers, [one for one in batch if one.outcome != "failed"])
+            answered = [one for one in batch if one.outcome != "failed"]
+            await asyncio.to_thread(self.purse.keep, self._store, answered)
             del self._waiting[: len(batch)]
+            self.purse.settle(batch)
             self.finished |= {answer.request: answer for answer in batch}
             self.report()
 
@@ -148,6 +158,7 @@ class _Engine:
 
     async def _settle(self, question: Question) -> StoredAnswer:
         """Ask until there is an answer, or no hope of one."""
+        await self._journal.purse.draw(question.request, len(question.body))
         since = _now()
         for attempt in itertools.count():
             sent_at, exchange = await self._exchange(question)

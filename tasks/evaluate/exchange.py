@@ -11,7 +11,7 @@ import orjson
 
 from data_contracts.contest import Outcome
 from tasks.prompting.tool_calls import as_text
-from tasks.providers.base_url import is_loopback
+from tasks.providers.base_url import is_loopback, resolver
 from tasks.providers.failure import Failure
 from tasks.providers.protocol import AnswerEndpoint, AnswerTransport
 
@@ -47,7 +47,9 @@ class Line:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_start_clock)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=endpoint.max_concurrency),
+            connector=aiohttp.TCPConnector(
+                limit=endpoint.max_concurrency, resolver=resolver(endpoint.url, endpoint.allow_private_address)
+            ),
             timeout=aiohttp.ClientTimeout(total=endpoint.timeout_s),
             headers={**endpoint.headers, "Content-Type": "application/json"},
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -43,12 +43,6 @@ def tabulate(panel: Panel, answers: Sequence[Answer], prices: Mapping[str, Price
     return pd.DataFrame.from_records(records, columns=[*ANSWER_COLUMNS])
 
 
-def costs(answers: pd.DataFrame) -> dict[str, float]:
-    """USD by request hash, for those whose price is known and that were answered."""
-    paid = answers.loc[(answers["outcome"] != "failed") & answers["cost"].notna()]
-    return dict(zip(paid["request"], paid["cost"], strict=True))
-
-
 def _of_candidate(panel: Panel, candidate: Candidate) -> list[Question]:
     examples = panel.few_shots(candidate).choose(list(panel.rows["input"]), candidate.prompt.few_shot)
     questions = []

@@ -8,7 +8,7 @@ from tasks.clock import Clock
 from tasks.errors import ConfigurationError, ProviderUnavailableError
 from tasks.finetune.patience import patiently
 from tasks.ledger import Ledger
-from tasks.ledger.rows import Deletion, Intent
+from tasks.ledger.rows import Deletion, Intent, IntentState
 from tasks.providers.protocol import Provider
 
 GONE_S = 60.0  # how long something deleted may still be shown
@@ -42,7 +42,7 @@ class CleanUp:
 
         Raises ConfigurationError where a parked purchase has to be settled before.
         """
-        if intent.state.value == "SUBMITTING":
+        if intent.state is IntentState.SUBMITTING:
             problem = "a paid request may be under way"
             remedy = f"Settle it first: `tunegate resume {intent.run} --found JOB`, or `--absent`."
             raise ConfigurationError(f"Purchase {intent.key}", problem, remedy)
@@ -70,8 +70,13 @@ class CleanUp:
 
     def _files(self, intent: Intent) -> Iterator[_Target]:
         if self.provider.capabilities.deletes_files:
-            for file in filter(None, (intent.training_file_id, intent.validation_file_id)):
+            for file in sorted(_ids(intent) - self._needed_by_others(intent)):
                 yield _Target("file", file, self.provider.delete_file, self.provider.has_file)
+
+    def _needed_by_others(self, intent: Intent) -> set[str]:
+        """Some providers give equal bytes one id: a file may be that of another purchase under way."""
+        others = (other for other in self.ledger.intents() if other.key != intent.key)
+        return {file for other in others if other.state is not IntentState.ENDED for file in _ids(other)}
 
     def _delete(self, intent: Intent, targets: Iterator[_Target]) -> list[Deletion]:
         known = {(item.kind, item.id) for item in self.ledger.deletions(intent.key) if item.proven}
@@ -94,3 +99,7 @@ class CleanUp:
         except ProviderUnavailableError:
             return False
         return True
+
+
+def _ids(intent: Intent) -> set[str]:
+    return {file for file in (intent.training_file_id, intent.validation_file_id) if file}

@@ -21,7 +21,7 @@ def _objections(fine_tune: FineTune, training: TrainingFile, provider: Provider)
         offered = ", ".join(sorted(can.methods)) or "no fine-tuning"
         yield "fine_tune.method", f"{name} does not offer {fine_tune.method}", f"It offers {offered}."
     unknown = sorted(set(fine_tune.hyperparameters) - can.hyperparameters)
-    if unknown:
+    if unknown and not can.open_hyperparameters:
         known = ", ".join(sorted(can.hyperparameters)) or "none besides the ones that have fields of their own"
         yield "fine_tune.hyperparameters", f"{name} does not know {', '.join(unknown)}", f"It knows {known}."
     if fine_tune.suffix and len(fine_tune.suffix) > can.max_suffix:

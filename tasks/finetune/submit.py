@@ -33,7 +33,7 @@ from tasks.run_folder import TamperedFileError
 __all__ = ["Order", "SeveralJobsError", "assert_single_job", "conclude", "intent_key", "resolve", "submit"]
 
 log = logging.getLogger("tunegate.submission")
-NOTHING_ACCEPTED = (ProviderRefusedError, CredentialsError, ProviderUnavailableError)
+NOTHING_ACCEPTED = (ProviderRefusedError, CredentialsError, ProviderUnavailableError, ConfigurationError)
 DEAD = ("failed", "cancelled")
 RESUBMISSIONS = 3  # at most so many requests for one intent where `when_unknown` says resubmit
 Allow = Callable[[float | None], None]

@@ -1,5 +1,6 @@
 """What was bought, approved, answered, opened and spent, durable before it counts: SQLite, or PostgreSQL by URL."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Unpack
@@ -130,6 +131,17 @@ class Ledger(Database):
         """Keep answers, all or none. The first answer to a request stays."""
         self._add(table.answers, [asdict(answer) for answer in answers])
 
+    def store_paid_answers(
+        self, answers: Iterable[StoredAnswer], use_case: str, run: str, kind: str, amounts: Mapping[str, float]
+    ) -> None:
+        """Keep answers and what they cost, in USD by request, in one transaction; what is there already stays."""
+        common = {"use_case": use_case, "run": run, "kind": kind, "spent_at": self.clock.now()}
+        spends = [{"key": key, "amount": amount, **common} for key, amount in amounts.items()]
+        with self._transaction() as connection:
+            for target, rows in ((table.answers, [asdict(answer) for answer in answers]), (table.spend, spends)):
+                if rows:
+                    connection.execute(table.insert(self.engine, target).on_conflict_do_nothing(), rows)
+
     # ------------------------------------------------------------ test sets
 
     def history(self, use_case: str) -> dict[str, str]:
@@ -192,8 +204,7 @@ class Ledger(Database):
 
     def record_spends(self, use_case: str, run: str, kind: str, amounts: Mapping[str, float]) -> None:
         """Add what many paid calls cost, in USD by key. A key that is there already counts no second time."""
-        common = {"use_case": use_case, "run": run, "kind": kind, "spent_at": self.clock.now()}
-        self._add(table.spend, [{"key": key, "amount": amount, **common} for key, amount in amounts.items()])
+        self.store_paid_answers((), use_case, run, kind, amounts)
 
     def settle_spend(self, key: str, amount: float) -> None:
         """Put what was paid, in USD, in the place of an estimate; the moment stays that of the purchase."""
@@ -207,6 +218,16 @@ class Ledger(Database):
     def spent_in_run(self, run: str) -> float:
         """USD spent in a run."""
         return self._sum(table.spend.c.run == run)
+
+    def spent_by_kind(self, run: str) -> dict[str, float]:
+        """USD spent in a run, by what it was spent on."""
+        columns = table.spend.c
+        query = select(columns.kind, columns.amount).where(columns.run == run)
+        amounts: dict[str, list[float]] = {}
+        with self._transaction() as connection:
+            for kind, amount in connection.execute(query).tuples():
+                amounts.setdefault(kind, []).append(amount)
+        return {kind: math.fsum(values) for kind, values in amounts.items()}
 
     # ------------------------------------------------------------ runs
 

@@ -8,15 +8,24 @@ from tasks.errors import ConfigurationError, CredentialsError
 from tasks.home import home
 from tasks.providers.protocol import Provider
 
+NO_KEY = "no-key"  # in the place of a variable's name, which has no hyphen
+
 
 def connect(settings: ProviderSettings) -> Provider:
     """The provider, not yet asked anything. Raises ConfigurationError, or CredentialsError where the key is missing."""
     return _MAKERS.get(settings.name, _wire)(settings)
 
 
+def connect_for_prices(settings: ProviderSettings) -> Provider:
+    """The provider without its key: who it is, what it can do and what it charges. It would refuse anything else."""
+    return connect(settings.model_copy(update={"api_key_env": NO_KEY}))
+
+
 def key_of(settings: ProviderSettings, usual: str) -> str:
     """The key from the variable that the settings name, or from the usual one. Raises CredentialsError."""
     name = settings.api_key_env or usual
+    if name == NO_KEY:
+        return NO_KEY
     key = os.environ.get(name, "").strip()
     if not key:
         remedy = "Set it in the environment, then start again or run `tunegate resume RUN`."

@@ -10,35 +10,33 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 from urllib.parse import urlsplit
 
 from filelock import FileLock
-from httpx2 import Response
 from pydantic import BaseModel, ValidationError
 
 from data_contracts.money import Price
 from data_contracts.provider import ProviderSettings
 from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderUnavailableError
-from tasks.providers.asking import Answered
+from tasks.providers.asking import as_
 from tasks.providers.base_url import checked
-from tasks.providers.failure import Failure
 from tasks.providers.openai_wire import OpenAIWire
 from tasks.providers.prices import base_model_of
-from tasks.providers.protocol import AnswerEndpoint
 
 URL_VARIABLE = "TUNEGATE_PROVIDER_URL"
 ROOT = Path(__file__).parents[2]
 START_S = 90.0  # a cold start loads scikit-learn; on two busy cores that takes a while
 HEALTH_S = 5.0
 IDLE_EXIT_S = 600
+KEPT = (  # of the environment: no key among them
+    *("PATH", "LANG", "TMPDIR"),
+    *("HF_HOME", "HF_HUB_CACHE", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH"),  # for models of one's own
+)
 TAKEN = 3  # exit code of a server whose state folder another one holds: that one will answer
-
-T = TypeVar("T")
 
 
 class Embedded(OpenAIWire):
@@ -46,34 +44,21 @@ class Embedded(OpenAIWire):
 
     def __init__(self, settings: ProviderSettings, state: Path, clock: Clock | None = None) -> None:
         super().__init__(settings, base_url="http://127.0.0.1/v1", api_key="embedded", clock=clock)
-        self._server = EmbeddedServer(state, clock or SystemClock())
-        self._client.organization, self._client.project = None, settings.project  # not those of the environment
-        self.base_url = f"embedded:{self._server.identity()}"
+        self._process = EmbeddedServer(state, clock or SystemClock())
+        self.base_url = f"embedded:{self._process.identity()}"
         self.account = settings.project or "default"
 
     def price(self, model: str, tuned: bool) -> Price:
         """Price per million tokens from the server's own table."""
-        send = partial(self._client.get, "/prices", cast_to=Response)
-        table = self._read("reading prices", send, PriceTable.model_validate_json)
+        send = self._caller.request("GET", "/prices")
+        table = self._caller.read("reading prices", send, as_(PriceTable))
         row = next((row for row in table.data if row.model == base_model_of(model)), None)
         prices = row.prices(tuned) if row else {"input": None, "output": None}
         today = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC).date()
         return Price(model=model, **prices, source="the embedded provider's table", as_of=today.isoformat())
 
-    def answer_endpoint(self) -> AnswerEndpoint:
-        """Where and how answers are asked for, now."""
-        self._client.base_url = self._server.url()
-        return super().answer_endpoint()
-
-    def _ask(
-        self,
-        call: str,
-        send: Callable[[], Answered],
-        parse: Callable[[bytes], T],
-        error_of: Callable[[str, Failure], Exception],
-    ) -> T:
-        self._client.base_url = self._server.url()
-        return super()._ask(call, send, parse, error_of)
+    def _look_up(self) -> None:
+        self._client.base_url = self._process.url()
 
 
 class PriceRow(BaseModel):
@@ -159,7 +144,7 @@ class EmbeddedServer:
         """A process of its own session: it outlives this one, and gets neither its keys nor its terminal."""
         module = "tasks.providers.local.server"
         flags = ["--state", str(self._state), "--port", "0", "--idle-exit", str(IDLE_EXIT_S)]
-        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         with open(self._log, "ab", opener=partial(os.open, mode=0o600)) as log:
             return subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-m", module, *flags],

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from data_contracts.data_policy import Semantic
 from tasks.clock import Clock, SystemClock
 from tasks.errors import CredentialsError, TunegateError
-from tasks.providers.asking import ask, client, retrying
+from tasks.providers.asking import Address, ask, client, retrying
 from tasks.providers.base_url import checked, is_loopback
 from tasks.providers.failure import Failure, read_error
 
@@ -39,9 +39,9 @@ class Embeddings:
 
     def __init__(self, policy: Semantic, clock: Clock | None = None) -> None:
         """Raises ConfigurationError for the address, CredentialsError where a remote endpoint has no key."""
-        base_url = checked(policy.base_url, "leakage.semantic.base_url")
+        base_url = checked(policy.base_url, "leakage.semantic.base_url", private=True)  # often a server of one's own
         self._policy, self._clock = policy, clock or SystemClock()
-        self._client = client(base_url, _key(policy, base_url), TIMEOUT_S)
+        self._client = client(Address(base_url, _key(policy, base_url), private=True), TIMEOUT_S)
 
     def of(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, a row for each text, of its first 6,000 characters.

@@ -150,11 +150,20 @@ def _closed(call: str, failure: Failure) -> ProviderRefusedError:
 
 
 def _error_object(body: bytes) -> Mapping[str, Any]:
+    """OpenAI's `{"error": {...}}`, or the `{"detail": ...}` of servers that are built on FastAPI."""
     try:
-        error = json.loads(body)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        document = json.loads(body)
+        error = document["error"] if "error" in document else {"message": _detail(document["detail"])}
+    except (ValueError, LookupError, TypeError, RecursionError):
         return {}
     return error if isinstance(error, dict) else {}
+
+
+def _detail(detail: object) -> str:
+    """What is wrong with which field; the value itself stays out."""
+    if not isinstance(detail, list):
+        return str(detail)
+    return "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in detail)
 
 
 def _word(value: object) -> str:

@@ -17,6 +17,8 @@ class Capabilities:
 
     methods: frozenset[str] = frozenset({"supervised"})  # of supervised, dpo, reinforcement
     hyperparameters: frozenset[str] = frozenset()  # known besides n_epochs, batch_size, learning_rate_multiplier, beta
+    open_hyperparameters: bool = False  # those of other names are handed on as they are: what trains is the user's own
+    lists_bases: bool = True  # the listing of models names the base models, too
     metadata: bool = True  # a job carries its intent; without, it is found by its training file or its name
     cancels: bool = True
     deploys: bool = False  # a tuned model answers only where it is deployed
@@ -102,6 +104,7 @@ class AnswerEndpoint:
     timeout_s: float
     max_concurrency: int
     transport: AnswerTransport | None = field(default=None, repr=False)  # None: HTTP to `url`
+    allow_private_address: bool = False  # whether `url` may lead into a private network
 
 
 class Provider(Protocol):

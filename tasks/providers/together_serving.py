@@ -58,8 +58,8 @@ class Serverless:
 
     def serve(self, model: str) -> Serving:
         """Whether it answers. Only a question tells, of one token."""
-        question: dict[str, Any] = {"messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}
-        send = raw(self.library.chat.completions.with_raw_response.create, model=model, **question)
+        ask: Any = self.library.chat.completions.with_raw_response.create  # overloaded for streams
+        send = raw(ask, model=model, messages=[{"role": "user", "content": "ping"}], max_tokens=1)
         try:
             self.calls.read("asking the tuned model", send, _answered)
         except ProviderRefusedError as error:

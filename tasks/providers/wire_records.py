@@ -1,16 +1,17 @@
 """The wire's objects as far as they are used. Ids are strict; what other servers leave out or add is let through."""
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from data_contracts.money import Job, JobEvent
 from tasks.providers.redact import shown
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@-]+$", max_length=256)]
 State = Literal["queued", "running", "paused", "succeeded", "failed", "cancelled", "unknown"]
-STATES: dict[str, State] = {
+STATES: dict[str, State] = {  # OpenAI's; a dialect may have more
     "validating_files": "queued",
     "pending": "queued",
     "queued": "queued",
@@ -48,10 +49,30 @@ class WireFile(WireRecord):
     bytes: int | None = None
     purpose: str | None = None
     status: str | None = None
+    status_details: str | None = None
 
     def is_usable(self, name: str, size: int) -> bool:
         """Whether it is the training file of that name and size, and not one that the provider rejected."""
-        return (self.filename, self.bytes, self.purpose) == (name, size, "fine-tune") and self.status != "error"
+        named = (self.filename, self.bytes, self.purpose) == (name, size, "fine-tune")
+        return named and self.status not in BAD_FILE
+
+
+BAD_FILE = ("error", "failed", "deleted")
+GOOD_FILE = ("processed", "succeeded", None)  # others import it still
+
+
+class WireUpload(WireRecord):
+    """A file that comes in parts."""
+
+    status: str | None = None
+    file: WireFile | None = None
+
+
+class WireCheckpoint(WireRecord):
+    """A checkpoint of a job."""
+
+    step_number: int = 0
+    result_files: list[Id] | None = None
 
 
 class WireDeleted(WireRecord):
@@ -66,6 +87,9 @@ class WireModel(WireRecord):
     created: int | None = None
     owned_by: str | None = None
     shutdown_date: str | None = None
+    model_name: str | None = None  # Crusoe: what completions call it
+    training_until: str | None = None
+    tunable: bool | None = Field(None, validation_alias=AliasChoices("fine_tuning_available", "tunable"))
 
 
 class WireError(BaseModel):
@@ -93,12 +117,13 @@ class WireJob(WireRecord):
         carries = (self.metadata or {}).get("intent") == intent
         return carries or (bool(training_file) and self.training_file == training_file)
 
-    def normalised(self) -> Job:
+    def normalised(self, dialect_states: Mapping[str, State] | None = None) -> Job:
         """As every provider's job is handed on. A state that is not known is `unknown`, never an end."""
         error = self.error or WireError()
+        status = (self.status or "").lower()
         return Job(
             id=self.id,
-            state=STATES.get(self.status or "", "unknown"),
+            state=(dialect_states or {}).get(status) or STATES.get(status, "unknown"),
             raw_state=shown(self.status or "none", 40),
             base_model=self.model or "",
             training_file=self.training_file or "",

@@ -9,16 +9,18 @@ import pandas as pd
 
 from data_contracts.candidate import Candidate, Prompt
 from data_contracts.contest import Comparison, PromptSearch, Verdict
-from data_contracts.money import FineTuned
+from data_contracts.money import FineTuned, Part, Price
 from data_contracts.records import Counts
 from tasks.decide.economics import payback
 from tasks.decide.verdict import Standing, decide
 from tasks.evaluate.answer import Question
 from tasks.evaluate.compare import ComparisonPolicy, compare
-from tasks.evaluate.questions import Panel, build, costs, tabulate
+from tasks.evaluate.questions import Panel, build, tabulate
 from tasks.evaluate.score import score
 from tasks.evaluate.search import rank
 from tasks.prompting.few_shot import FewShots, OtherFolds
+from tasks.prompting.prompt import estimated_tokens
+from tasks.purse import AnswerMoney, Purse, Tariff
 from tasks.workspace import Edge, Workspace
 
 Progress = Callable[[int, int], None]
@@ -121,9 +123,13 @@ def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress:
 
 def _asked_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -> bool:
     """Whether every answer is stored since an earlier opening of this test set: reading them opens nothing."""
-    opened = {opening.test_sha256 for opening in edge.ledger.openings(space.case.use_case.name)}
     requests = {question.request for question in questions}
-    return _sealed(space) in opened and len(edge.ledger.stored_answers(sorted(requests))) == len(requests)
+    return was_opened(space, edge) and len(edge.ledger.stored_answers(sorted(requests))) == len(requests)
+
+
+def was_opened(space: Workspace, edge: Edge) -> bool:
+    """Whether any trial has scored candidates on this very test set."""
+    return _sealed(space) in {opening.test_sha256 for opening in edge.ledger.openings(space.case.use_case.name)}
 
 
 def _answers(champion: Candidate, space: Workspace, edge: Edge) -> bool:
@@ -193,12 +199,25 @@ def _panel(space: Workspace, edge: Edge, field: Sequence[Candidate], rows: pd.Da
 
 
 def _ask(space: Workspace, edge: Edge, panel: Panel, questions: Sequence[Question], progress: Progress) -> pd.DataFrame:
-    """Scored answers; what they cost is on record."""
+    """Scored answers; what they cost is on record as they come, and no cap is passed."""
     from tasks.evaluate.answer import answer_all
 
+    case = space.case.use_case
     endpoints = {name: edge.at(name).answer_endpoint() for name in {item.endpoint for item in panel.candidates}}
-    answers = answer_all(questions, endpoints, edge.ledger, progress)
-    prices = {item.name: edge.at(item.endpoint).price(item.model, item.kind == "tune") for item in panel.candidates}
-    frame = score(tabulate(panel, answers, prices), space.case.use_case.kind, space.case.contract)
-    edge.ledger.record_spends(space.case.use_case.name, space.folder.run, "answers", costs(frame))
-    return frame
+    prices = {item.name: price_of(item, edge) for item in panel.candidates}
+    part: Part = "final answers" if space.folder.has("prompt_search.json") else "prompt search"
+    tariff = Tariff({item.request: prices[item.candidate] for item in questions}, answer_tokens(panel))
+    money = AnswerMoney(Purse(edge.ledger, case.name, space.folder.run, case.budget), part, tariff)
+    answers = answer_all(questions, endpoints, edge.ledger, progress, money)
+    return score(tabulate(panel, answers, prices), case.kind, space.case.contract)
+
+
+def price_of(candidate: Candidate, edge: Edge) -> Price:
+    """What its answers cost. A tune's name need not tell its base model: that is asked for where it is known."""
+    return edge.at(candidate.endpoint).price(candidate.base_model or candidate.model, candidate.kind == "tune")
+
+
+def answer_tokens(panel: Panel) -> float:
+    """Tokens that an answer is expected to have: those of the right ones, in the mean."""
+    outputs: Sequence[str] = panel.rows["output"].tolist()
+    return estimated_tokens([{"content": text} for text in outputs]) / max(1, len(outputs))

@@ -4,7 +4,17 @@ import pytest
 
 from data_contracts.money import Estimate, Price
 from data_contracts.use_case import Budget, Gates
-from tasks.decide.readiness import Plan, Requests, Training, estimate, likely_epochs, require_budget
+from tasks.decide.readiness import (
+    Hosting,
+    Plan,
+    Requests,
+    Training,
+    estimate,
+    estimate_sha256,
+    likely_epochs,
+    require_budget,
+    with_quote,
+)
 from tasks.errors import ApprovalRequiredError, BudgetError
 
 PRICE = Price(model="base", input=1.0, output=4.0, training=10.0, source="table", as_of="2026-11-01")
@@ -124,3 +134,53 @@ def test_an_unknown_cost_needs_a_yes() -> None:
 def test_what_is_known_of_an_unknown_cost_stays_under_the_budget() -> None:
     with pytest.raises(BudgetError):
         require_budget(costing(None, 60.0), BUDGET, 0.0, approved=True, run="r1")
+
+
+def test_the_parts_of_an_estimate_add_up_and_each_names_its_price_and_source() -> None:
+    judge = Requests(
+        10, 100.0, 0.0, Price(model="embed", input=2.0, output=None, source="t", as_of="d"), "leakage judge"
+    )
+    hosting = Hosting(2.0, PRICE.model_copy(update={"hosting": 1.5}))
+    found = planned(requests=[judge, REQUESTS], hosting=hosting)
+    assert [part.part for part in found.parts] == ["leakage judge", "final answers", "training", "hosting"]
+    assert (found.judge_cost, found.hosting_cost, found.answers) == (pytest.approx(0.002), 3.0, 1000)
+    assert found.total_cost == pytest.approx(0.002 + 0.5 + 2.0 + 3.0)
+    assert found.rows[2] == {
+        "part": "training",
+        "model": "base",
+        "requests": "",
+        "tokens": "200,000",
+        "price": "$10.00 / 1M tokens",
+        "cost": "$2.00",
+        "source": "table, 2026-11-01",
+    }
+
+
+def test_hosting_at_an_unknown_price_makes_the_sum_unknown() -> None:
+    found = planned(hosting=Hosting(1.0, UNKNOWN.model_copy(update={"hosting": None})))
+    assert (found.hosting_cost, found.total_cost) == (None, None)
+    assert "mystery (hosting)" in found.warnings[0]
+
+
+def test_a_yes_is_bound_to_costs_tokens_and_models_not_to_when_prices_were_read() -> None:
+    def priced(**changes: object) -> str:
+        return estimate_sha256(
+            planned(requests=[dataclasses.replace(REQUESTS, price=PRICE.model_copy(update=changes))])
+        )
+
+    assert priced(as_of="2026-12-24", source="another table") == priced()
+    assert len({priced(), priced(input=2.0), priced(model="other"), estimate_sha256(planned(training=None))}) == 4
+
+
+def test_a_quote_takes_the_place_of_the_jobs_own_estimate() -> None:
+    quoted = with_quote(planned(), 7.0)
+    assert (quoted.training_cost, quoted.total_cost) == (7.0, pytest.approx(7.5))
+    assert [part.cost for part in quoted.parts if part.part == "training"] == [7.0]
+    assert estimate_sha256(quoted) != estimate_sha256(planned())
+
+
+def test_a_missing_yes_names_the_content_that_it_would_be_bound_to() -> None:
+    dear = costing(50.0, 0.0)
+    with pytest.raises(ApprovalRequiredError) as stop:
+        require_budget(dear, BUDGET, 0.0, approved=False, run="r1")
+    assert stop.value.sha256 == estimate_sha256(dear)

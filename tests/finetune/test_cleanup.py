@@ -6,7 +6,7 @@ from tasks.errors import ConfigurationError, ProviderRefusedError, SubmissionPar
 from tasks.finetune.cleanup import CleanUp
 from tasks.finetune.submit import Order, conclude, intent_key, submit
 from tasks.ledger import Ledger
-from tasks.ledger.rows import Deletion, Intent
+from tasks.ledger.rows import Deletion, Intent, IntentState
 from tests.fake_clock import FakeClock
 from tests.finetune.scripted_provider import LOST, ScriptedProvider
 
@@ -35,6 +35,13 @@ def test_the_files_of_a_job_that_has_ended_are_deleted_and_proven_gone(clean_up,
     assert shown(clean_up.files(bought)) == [("file", "file-1", True), ("file", "file-2", True)]
     assert not provider.files and provider.served == ["base-1", "ft:base-1"]
     assert shown(ledger.deletions(bought.key)) == [("file", "file-1", True), ("file", "file-2", True)]
+
+
+def test_a_file_that_another_purchase_needs_stays(clean_up, bought, provider, ledger) -> None:
+    ledger.open_intent("b" * 64, "other", "run-2", {})
+    ledger.advance("b" * 64, IntentState.UPLOADED, training_file_id="file-1", validation_file_id=None)
+    assert shown(clean_up.files(bought)) == [("file", "file-2", True)]
+    assert list(provider.files) == ["file-1"]
 
 
 def test_a_file_that_is_still_there_is_not_proven_and_tried_again(clean_up, bought, provider, clock) -> None:

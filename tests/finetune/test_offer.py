@@ -34,3 +34,11 @@ def test_what_it_can_do_is_sent(order, provider, ledger, clock) -> None:
     submit(dataclasses.replace(order, fine_tune=order.fine_tune.model_copy(update=wanted)), provider, ledger, clock)
     (request,) = provider.requests
     assert (request.method, request.beta, request.hyperparameters) == ("dpo", 0.2, {"lora_r": 8})
+
+
+def test_a_provider_without_a_list_of_hyperparameters_is_sent_what_is_set(order, provider, ledger, clock) -> None:
+    provider.capabilities = Capabilities(open_hyperparameters=True)
+    wanted = {"hyperparameters": {"anything": 1}}
+    order = dataclasses.replace(order, fine_tune=order.fine_tune.model_copy(update=wanted))
+    submit(order, provider, ledger, clock)
+    assert provider.requests[0].hyperparameters == {"anything": 1}

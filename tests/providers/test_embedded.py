@@ -98,7 +98,7 @@ def test_one_that_cannot_start_says_where_its_log_is(home):
     (home / "provider").mkdir()
     (home / "provider" / "settings.yaml").write_text("no_such_setting: 1")
     with pytest.raises(ProviderUnavailableError, match=r"code 2 while starting.*server\.log"):
-        Embedded(ProviderSettings(), home / "provider")._server.url()
+        Embedded(ProviderSettings(), home / "provider")._process.url()
 
 
 def test_prices_come_from_its_own_table_and_what_it_does_not_know_is_unknown(home):

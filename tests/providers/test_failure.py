@@ -1,5 +1,6 @@
 """How a failed call is read, and what of it may be shown."""
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -39,6 +40,14 @@ def test_an_error_body_of_any_shape_is_read(body):
     failure = Failure.of_answer(503, {}, body)
     assert str(failure) == "HTTP 503"
     assert "HTTP 503" in str(read_error("reading", failure))
+
+
+def test_the_words_of_a_server_built_on_fastapi_are_read_and_the_value_is_left_out():
+    detail = [{"loc": ["body", "metadata"], "msg": "Extra inputs are not permitted", "input": "a row"}]
+    said = str(read_error("creating", Failure.of_answer(422, {}, json.dumps({"detail": detail}).encode())))
+    assert "metadata: Extra inputs are not permitted" in said
+    assert "a row" not in said
+    assert "Not Found" in str(read_error("reading", Failure.of_answer(404, {}, b'{"detail": "Not Found"}')))
 
 
 def test_what_a_provider_says_becomes_one_short_line_without_keys_or_control_characters():

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from data_contracts.money import FineTuned
+from data_contracts.data_policy import Leakage, Semantic
+from data_contracts.money import Estimate, FineTuned
 from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.errors import ApprovalRequiredError, BudgetError, ConfigurationError, ProviderRefusedError
 from tasks.ledger.rows import IntentState
-from tasks.steps import contest, money
+from tasks.providers.protocol import Capabilities
+from tasks.steps import contest, money, planning
 from tasks.workspace import Workspace
 from tests.small_use_case import small_use_case
-from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, take_money_steps
+from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, take_money_steps, unseen
 
 Asked = Callable[[], Any]
 PRICES = {"prices.list"}
@@ -34,6 +36,9 @@ def test_an_estimate_asks_the_provider_for_prices_and_for_nothing_else(
         found = money.estimate(space := ready(), edge_of(space), train=True)
     assert {call["call"] for call in calls} == PRICES
     assert found.total_cost == pytest.approx(found.training_cost + found.answer_cost)
+    assert found.total_cost == pytest.approx(sum(part.cost for part in found.parts))
+    assert {row["part"] for row in found.rows} == {"prompt search", "training", "final answers"}
+    assert all(row["source"].startswith("the embedded provider's table, 20") for row in found.rows)
     assert found.training_examples == len(space.partitions.train)
     assert not found.already_paid
 
@@ -72,12 +77,82 @@ def test_a_cap_or_a_missing_approval_stops_the_run_with_exit_4_before_the_first_
     assert edge_of(space).ledger.spent_in_run(space.folder.run) == 0
 
 
-def test_an_approval_lets_a_dear_run_go_on_and_lifts_no_cap(ready: Callable[..., Workspace]) -> None:
-    dear, too_dear = ready(**{"budget.approval_above": 0.001}), ready(**{"budget.per_run": 0.001})
+def test_a_yes_counts_for_exactly_what_was_estimated(ready: Callable[..., Workspace]) -> None:
+    dear = ready(**{"budget.approval_above": 0.001})
     edge = edge_of(dear)
-    money.require_budget(dear, edge, money.estimate(dear, edge, train=True), approved=True)
+    found = money.estimate(dear, edge, train=True)
+    given = money.approve_spending(dear, edge.ledger, found, "Ada", "the quarter's budget")
+    assert (given.approved_by, given.note, given.amount) == ("Ada", "the quarter's budget", found.total_cost)
+    money.require_budget(dear, edge, found)
+    dearer = found.model_copy(update={"answer_cost": 2 * found.answer_cost, "total_cost": 2 * found.total_cost})
+    with pytest.raises(ApprovalRequiredError) as needed:
+        money.require_budget(dear, edge, dearer)
+    assert needed.value.sha256 not in ("", given.sha256)
+
+
+def test_a_yes_to_one_run_is_none_to_another(ready: Callable[..., Workspace]) -> None:
+    one, other = (ready(**{"budget.approval_above": 0.001}) for _ in range(2))
+    edge = edge_of(one)
+    money.approve_spending(one, edge.ledger, money.estimate(one, edge, train=True), "Ada", "")
+    with pytest.raises(ApprovalRequiredError):
+        money.require_budget(other, edge, money.estimate(other, edge, train=True))
+
+
+def test_no_yes_lifts_a_cap(ready: Callable[..., Workspace]) -> None:
+    space = ready(**{"budget.per_run": 0.001})
+    edge = edge_of(space)
+    found = money.estimate(space, edge, train=True)
+    money.approve_spending(space, edge.ledger, found, "Ada", "")
     with pytest.raises(BudgetError):
-        money.require_budget(too_dear, edge, money.estimate(too_dear, edge, train=True), approved=True)
+        money.require_budget(space, edge, found)
+
+
+def test_an_estimate_at_published_prices_needs_no_key(
+    ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    models = {"prompts.base_models": ["gpt-4.1-mini"], "fine_tune.base_model": "gpt-4.1-mini-2025-04-14"}
+    space = ready(**{"provider.name": "openai", **models})
+    found = money.estimate(space, money.price_edge(space), train=True)
+    assert found.training_cost == pytest.approx(found.training_tokens * 5.0 / 1e6)
+    assert found.total_cost is not None
+
+
+def test_a_deployed_tune_is_paid_by_the_hour_begun(ready: Callable[..., Workspace], monkeypatch: Any) -> None:
+    space = ready()
+    edge = edge_of(space)
+    ask = edge.provider.price
+    rate = {True: 1.7, False: 0.0}
+    monkeypatch.setattr(edge.provider, "capabilities", Capabilities(deploys=True))
+    monkeypatch.setattr(
+        edge.provider, "price", lambda model, tuned: ask(model, tuned).model_copy(update={"hosting": rate[tuned]})
+    )
+    found = money.estimate(space, edge, train=True)
+    assert found.hosting_cost == 1.7
+    assert found.total_cost == pytest.approx(found.training_cost + found.answer_cost + 1.7)
+
+
+def test_the_champions_own_answers_are_part_of_the_estimate(
+    ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ready()
+    champion = planning.search_panel(space, edge_of(space)).candidates[0].model_copy(update={"model": "older"})
+    without = planning.plan(space, edge_of(space), train=False)
+    monkeypatch.setattr(planning, "_champion", lambda space: (champion, space.few_shots))
+    with_one = planning.plan(space, edge_of(space), train=False)
+    assert len(with_one.requests) == len(without.requests) + 1
+    assert with_one.requests[-1].count == len(space.partitions.test)
+
+
+@pytest.mark.parametrize(("base_url", "lines"), [("https://example.com/v1", 1), ("http://127.0.0.1:9/v1", 0)])
+def test_a_judge_elsewhere_is_part_of_the_estimate(finished: Finished, base_url: str, lines: int) -> None:
+    space = Workspace(finished.space.folder)
+    case = space.case.use_case
+    judged = case.model_copy(update={"leakage": Leakage(semantic=Semantic(base_url=base_url, model="embed"))})
+    space.__dict__["case"] = space.case.model_copy(update={"use_case": judged})
+    found = planning._judge(space)
+    assert len(found) == lines
+    assert all(requests.price.input is None for requests in found)
 
 
 def test_what_others_spent_this_month_counts_and_what_this_run_spent_does_not_count_twice(
@@ -87,20 +162,19 @@ def test_what_others_spent_this_month_counts_and_what_this_run_spent_does_not_co
     edge = edge_of(space)
     found = money.estimate(space, edge, train=True)
     edge.ledger.record_spend("own", "small", space.folder.run, "training", 0.99)
-    money.require_budget(workspace.reopen(space.folder.run), edge, found, approved=False)
+    money.require_budget(workspace.reopen(space.folder.run), edge, found)
     edge.ledger.record_spend("other", "small", "another-run", "training", 0.99)
     with pytest.raises(BudgetError, match=r"budget\.per_month"):
-        money.require_budget(space, edge, found, approved=False)
+        money.require_budget(space, edge, found)
 
 
-def test_a_second_estimate_of_the_same_question_says_that_it_is_paid_already(
+def test_a_second_estimate_of_the_same_question_finds_everything_paid_already(
     copy: Workspace, finished: Finished
 ) -> None:
     again = take_data_steps(begin(finished.space.case.folder / "small.yaml"))
     found = money.estimate(again, edge_of(again), train=True)
     assert found.already_paid
-    assert found.training_cost == 0
-    assert found.answers == 3 * len(again.partitions.test)
+    assert (found.training_cost, found.answers, found.total_cost, found.parts) == (0, 0, 0, [])
     assert "training paid already" in found.sentence
 
 
@@ -175,5 +249,116 @@ def test_a_failed_job_is_concluded_and_stops_the_next_run_before_its_search_is_p
     assert intent is not None
     assert (intent.state, intent.job_state) == (IntentState.ENDED, "failed")
     assert edge.ledger.spent_in_run(space.folder.run) == 0
+    forget(space, "estimate.json")
     with pytest.raises(ProviderRefusedError, match=r"fine_tune\.generation"):
         money.estimate(space, edge, train=True)
+
+
+# ---------------------------------------------------------------- the job's own price
+
+
+def quoting(edge: Any, quote: float, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(edge.provider, "quote", lambda request: quote)
+    return edge
+
+
+def test_a_quote_that_breaks_a_cap_stops_the_purchase(
+    ready: Callable[..., Workspace], asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ready(**{"budget.approval_above": 500})
+    edge = quoting(edge_of(space), 51.0, monkeypatch)
+    with asked() as calls, pytest.raises(BudgetError, match=r"budget\.per_run"):
+        money.submit(space, edge, SystemClock())
+    assert "jobs.create" not in {call["call"] for call in calls}
+    assert edge.ledger.spent_in_run(space.folder.run) == 0
+
+
+def test_a_quote_above_what_was_approved_takes_a_yes_of_its_own(
+    ready: Callable[..., Workspace], asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ready(**{"budget.approval_above": 0.001})
+    edge = quoting(edge_of(space), 9.0, monkeypatch)
+    found = money.estimate(space, edge, train=True)
+    money.approve_spending(space, edge.ledger, found, "Ada", "")
+    money.require_budget(space, edge, found)
+    with asked() as calls, pytest.raises(ApprovalRequiredError) as needed:
+        money.submit(space, edge, SystemClock())
+    assert "jobs.create" not in {call["call"] for call in calls}
+    assert needed.value.amount == pytest.approx(9.0 + found.answer_cost)
+    with pytest.raises(ApprovalRequiredError):
+        money.require_budget(space, edge, found)
+    assert money.approve_spending(space, edge.ledger, found, "Ada", "dearer").sha256 == needed.value.sha256
+    money.require_budget(space, edge, found)
+    submission = money.submit(space, edge, SystemClock())
+    assert edge.ledger.intent(submission.intent).quote == 9.0
+    assert edge.ledger.spent_in_run(space.folder.run) == 9.0
+
+
+def test_a_quote_below_what_was_approved_goes_through(
+    ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ready()
+    edge = quoting(edge_of(space), 0.0001, monkeypatch)
+    money.submit(space, edge, SystemClock())
+    assert edge.ledger.spent_in_run(space.folder.run) == 0.0001
+
+
+def test_the_jobs_cost_is_set_aside_before_it_is_bought_and_free_again_after_a_definite_no(
+    ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, seen = ready(), []
+    edge = edge_of(space)
+
+    def refuse(request: object) -> None:
+        seen.append(edge.ledger.spent_in_run(space.folder.run))
+        raise ProviderRefusedError("creating a fine-tuning job", "closed", "no new jobs", "Go elsewhere.")
+
+    monkeypatch.setattr(edge.provider, "create_job", refuse)
+    with pytest.raises(ProviderRefusedError):
+        money.submit(space, edge, SystemClock())
+    assert seen == [space.folder.read_json("estimate.json", Estimate).training_cost]
+    assert edge.ledger.spent_in_run(space.folder.run) == 0
+
+
+def test_answers_stop_before_a_cap_and_what_was_paid_until_then_is_on_record(
+    ready: Callable[..., Workspace], asked: Asked
+) -> None:
+    space = ready(**{"budget.per_run": 0.0005})
+    edge = edge_of(space)
+    with asked() as calls, pytest.raises(BudgetError, match=r"budget\.per_run"):
+        contest.search(space, edge, unseen)
+    answered = [call for call in calls if call["call"] == "chat.create"]
+    assert 0 < len(answered) < len(space.partitions.validation) * len(space.prompts)
+    assert 0 < edge.ledger.spent_in_run(space.folder.run) <= 0.0006
+
+
+# ---------------------------------------------------------------- afterwards
+
+
+def test_what_the_run_did_cost_stands_beside_what_was_estimated(copy: Workspace) -> None:
+    edge = edge_of(copy)
+    cost = money.actual_cost(copy, edge)
+    assert [part.part for part in cost.parts] == ["prompt search", "training", "final answers"]
+    assert cost.actual == pytest.approx(edge.ledger.spent_in_run(copy.folder.run))
+    assert cost.estimated == copy.folder.read_json("estimate.json", Estimate).total_cost
+    assert cost.difference == pytest.approx(cost.actual - cost.estimated)
+    assert cost.percent == pytest.approx(100 * cost.difference / cost.estimated)
+    assert copy.folder.has("cost.json")
+
+
+def test_what_the_provider_says_that_the_job_cost_wins(copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = edge_of(copy)
+    forget(copy, "tuned.json")
+    ask = edge.provider.job
+    monkeypatch.setattr(edge.provider, "job", lambda id_: ask(id_).model_copy(update={"cost": 1.25}))
+    assert money.wait(workspace.reopen(copy.folder.run), edge, SystemClock(), lambda event: None).training_cost == 1.25
+    costs = {part.part: part.actual for part in money.actual_cost(workspace.reopen(copy.folder.run), edge).parts}
+    assert costs["training"] == 1.25
+
+
+def test_earlier_jobs_and_answers_tell_how_long_the_next_trial_takes(copy: Workspace, finished: Finished) -> None:
+    again = take_data_steps(begin(finished.space.case.folder / "small.yaml", settings={"fine_tune.seed": 12}))
+    found = money.estimate(again, edge_of(again), train=True)
+    assert found.hours is not None
+    assert 0 < found.hours < 1
+    assert not found.already_paid

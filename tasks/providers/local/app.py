@@ -12,13 +12,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.providers.local import chat, handlers
 from tasks.providers.local.catalogue import Catalogue
+from tasks.providers.local.dialects import Spoken
 from tasks.providers.local.errors import ApiError, report
 from tasks.providers.local.fault_effects import Exchange, play
-from tasks.providers.local.faults import Exit, Faults, JobFate
+from tasks.providers.local.fault_kinds import Exit
+from tasks.providers.local.faults import Faults
 from tasks.providers.local.files import Files
 from tasks.providers.local.handlers import Call, Service, json_response
 from tasks.providers.local.job_book import JobBook
@@ -28,6 +30,8 @@ from tasks.providers.local.limits import RateLimits
 from tasks.providers.local.request_log import Entry, RequestLog
 from tasks.providers.local.settings import Settings, SettingsFile
 from tasks.providers.local.store import new_id
+from tasks.providers.local.uploads import Uploads
+from tasks.providers.local.webhook_sender import WebhookSender
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -37,6 +41,10 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("files.retrieve", "GET", "/v1/files/{id}", handlers.retrieve_file),
     ("files.content", "GET", "/v1/files/{id}/content", handlers.file_content),
     ("files.delete", "DELETE", "/v1/files/{id}", handlers.delete_file),
+    ("uploads.create", "POST", "/v1/uploads", handlers.create_upload),
+    ("uploads.add", "POST", "/v1/uploads/{id}/parts", handlers.add_part),
+    ("uploads.complete", "POST", "/v1/uploads/{id}/complete", handlers.complete_upload),
+    ("uploads.cancel", "POST", "/v1/uploads/{id}/cancel", handlers.cancel_upload),
     ("jobs.create", "POST", "/v1/fine_tuning/jobs", handlers.create_job),
     ("jobs.list", "GET", "/v1/fine_tuning/jobs", handlers.list_jobs),
     ("jobs.retrieve", "GET", "/v1/fine_tuning/jobs/{id}", handlers.retrieve_job),
@@ -45,6 +53,8 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("jobs.resume", "POST", "/v1/fine_tuning/jobs/{id}/resume", handlers.resume_job),
     ("jobs.events", "GET", "/v1/fine_tuning/jobs/{id}/events", handlers.job_events),
     ("jobs.checkpoints", "GET", "/v1/fine_tuning/jobs/{id}/checkpoints", handlers.job_checkpoints),
+    ("graders.run", "POST", "/v1/fine_tuning/alpha/graders/run", handlers.run_grader),
+    ("graders.validate", "POST", "/v1/fine_tuning/alpha/graders/validate", handlers.validate_grader),
     ("models.list", "GET", "/v1/models", handlers.list_models),
     ("models.retrieve", "GET", "/v1/models/{id}", handlers.retrieve_model),
     ("models.delete", "DELETE", "/v1/models/{id}", handlers.delete_model),
@@ -81,10 +91,9 @@ class Endpoint:
             self._edge.last_request = entry.arrived
         action = self._edge.faults.next(self._name)
         entry.line.fault = action.kind if action else None
-        fate = action if isinstance(action, JobFate) else None
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await self._respond(Call(self._edge.service, Request(scope, receive), entry.line, fate))
+            response = await self._respond(Call(self._edge.service, Request(scope, receive), entry.line, action))
             await response(scope, receive, send)
 
         try:
@@ -99,20 +108,23 @@ class Endpoint:
         try:
             if self._name != "health":
                 _check_key(call.request, self._edge.service.settings.current())
-            return await self._handler(call)
+            response = await self._handler(call)
         except ApiError as refusal:
             return json_response(refusal.body(), refusal.status, dict(refusal.headers))
         except Exception as problem:
             report(problem)
             return json_response(ApiError(500, "The server had an error.", code="server_error").body(), 500)
+        call.line.accepted = True
+        return response
 
 
-def create_app(state: Path, settings: SettingsFile, faults: Faults, log: RequestLog) -> tuple[Starlette, Edge]:
+def create_app(state: Path, settings: SettingsFile, faults: Faults, log: RequestLog) -> tuple[ASGIApp, Edge]:
     """The application on a state folder, and its edge."""
     files, catalogue = Files(state / "files", settings), Catalogue(state / "tunes", settings)
-    rooms = Rooms(JobBook(state / "jobs", settings), files, catalogue, settings)
+    uploads, webhooks = Uploads(state / "uploads", files, settings), WebhookSender(settings)
+    rooms = Rooms(JobBook(state / "jobs", settings, webhooks.job_ended), files, catalogue, settings)
     lifecycle = Lifecycle(rooms)
-    edge = Edge(Service(settings, files, catalogue, Jobs(rooms, lifecycle), RateLimits()), faults, log)
+    edge = Edge(Service(settings, files, uploads, catalogue, Jobs(rooms, lifecycle), RateLimits()), faults, log)
     routes = [
         Route(
             path.replace("{id}", "{id:path}") if "models" in path else path, Endpoint(name, handler, edge), methods=[m]
@@ -127,8 +139,9 @@ def create_app(state: Path, settings: SettingsFile, faults: Faults, log: Request
         chat.warm_up()
         yield
         await lifecycle.stop_all()
+        await webhooks.stop()
 
-    return Starlette(routes=routes, lifespan=lifespan), edge
+    return Spoken(Starlette(routes=routes, lifespan=lifespan), edge), edge
 
 
 def _recorded(entry: Entry, send: Send) -> Send:
@@ -136,7 +149,7 @@ def _recorded(entry: Entry, send: Send) -> Send:
 
     async def recorded(message: Message) -> None:
         if message["type"] == "http.response.start":
-            entry.line.status = message["status"]
+            entry.answered(message["status"], {k.decode().lower(): v.decode() for k, v in message["headers"]})
             added = {"x-request-id": new_id("req_"), "openai-processing-ms": str(int(entry.ms))}
             message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in added.items())]
         elif not message.get("more_body"):

@@ -20,6 +20,13 @@ class Tune(Record):
     created_at: float
     folder: str
     visible_from: float
+    listed_from: float = 0
+    answers_from: float = 0
+    gone_from: float | None = None
+
+    def there(self, now: float) -> bool:
+        """Whether it is found at all."""
+        return self.visible_from <= now and (self.gone_from is None or now < self.gone_from)
 
 
 @dataclass(frozen=True)
@@ -51,15 +58,28 @@ class Catalogue:
         name = name.partition(":ckpt-step-")[0]
         tune = self._tunes.get(name.rpartition(":")[2]) if name.startswith("ft:") else None
         dated = tune.base if tune and tune.name == name else self._aliases(settings).get(name, name)
-        if dated not in self._alive(settings) or (tune and tune.visible_from > settings.now()):
+        if dated not in self._alive(settings) or (tune and not tune.there(settings.now())):
             raise model_not_found(name)
         return self._tuned(tune, settings) if tune else self._base(dated)
 
-    def resolve_tunable(self, name: str) -> Model:
+    def resolve_answering(self, name: str) -> Model:
+        """The same where it is to answer, which a tune may begin later to do than to be found."""
+        model, tune = self.resolve(name), self._tunes.get(name.partition(":ckpt-step-")[0].rpartition(":")[2])
+        if model.tuned and tune and tune.answers_from > self._settings.current().now():
+            raise model_not_found(name)
+        return model
+
+    def resolve_tunable(self, name: str, method: str) -> Model:
         """The dated base model that a job on `name` trains. Raises ApiError."""
-        model = self.resolve(name)
-        if model.tuned or not self._settings.current().all_models[model.base].tunable:
+        model, settings = self.resolve(name), self._settings.current()
+        base = settings.all_models[model.base]
+        if model.tuned or not base.tunable:
             raise ApiError(400, f"Model {name} is not available for fine-tuning.", "model", "model_not_available")
+        if method not in base.methods:
+            raise ApiError(400, f"Model {name} is not available for {method}.", "method", "model_not_available")
+        if settings.training_closed or not base.takes_jobs(settings.today()):
+            message = "Fine-tuning is closed to new jobs; existing tuned models keep answering until they shut down."
+            raise ApiError(403, message, code="fine_tuning_unavailable")
         return model
 
     def add_tune(self, tune: Tune) -> None:
@@ -84,32 +104,35 @@ class Catalogue:
     def page(self) -> Public:
         """Every model that answers now, undated names included."""
         settings = self._settings.current()
-        names = [*self._aliases(settings), *self._alive(settings)]
+        names = list(dict.fromkeys([*self._aliases(settings), *self._alive(settings)]))
         tunes = [
             tune.name
             for tune in self._tunes.newest_first()
-            if tune.base in self._alive(settings) and tune.visible_from <= settings.now()
+            if tune.base in self._alive(settings) and tune.there(settings.now()) and tune.listed_from <= settings.now()
         ]
         return {"object": "list", "data": [self.public(name) for name in names + tunes]}
 
     def public(self, name: str) -> Public:
         """A model as the wire shows it. Raises ApiError 404."""
         model = self.resolve(name)
-        shutdown = self._settings.current().all_models[model.base].shutdown_date
+        base = self._settings.current().all_models[model.base]
         return {
             "id": name,
             "object": "model",
             "created": model.created,
             "owned_by": model.owner,
-            "shutdown_date": shutdown.isoformat() if shutdown else None,
+            "shutdown_date": base.shutdown_date and base.shutdown_date.isoformat(),
+            "tunable": base.tunable and model.tuned is None,
+            "training_until": base.training_until and base.training_until.isoformat(),
         }
 
     def prices(self) -> Public:
-        """The price table, for dated and undated base models."""
+        """The price table, for dated and undated base models; one that the operator does not price is not in it."""
         settings = self._settings.current()
         priced = {alias: alias for alias in self._aliases(settings)}
         priced |= {dated: split_date(dated)[0] for dated in self._alive(settings)}
-        data = [{"model": name, **settings.all_prices[alias].model_dump()} for name, alias in priced.items()]
+        table = settings.all_prices
+        data = [{"model": name, **table[alias].model_dump()} for name, alias in priced.items() if alias in table]
         return {"object": "list", "currency": "USD", "unit": "per_million_tokens", "data": data}
 
     @staticmethod

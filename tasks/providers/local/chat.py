@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from jsonschema import Draft202012Validator
-from referencing import Registry
 
 from tasks.providers.local.catalogue import Model
 from tasks.providers.local.chat_request import ChatRequest
 from tasks.providers.local.errors import ApiError
+from tasks.providers.local.lora import answers as own_models
 from tasks.providers.local.pages import Public
 from tasks.providers.local.settings import Latency, Settings
 from tasks.providers.local.store import new_id
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from tasks.providers.local.learner import Answerer
 
 Token = tuple[str, float, list[tuple[str, float]]]
+_REPLY = ("prompt_tokens", "text", "tokens", "finished")
 TOKENS_PER_MESSAGE = 4  # for role and separators, as chat models count them
 # one thread: answering is pure computation, a second one would only take turns with it
 _WORKER = ThreadPoolExecutor(1, thread_name_prefix="answer")
@@ -84,11 +84,19 @@ class Completion:
 async def complete(request: ChatRequest, model: Model, settings: Settings) -> Completion:
     """Answer, in the time that the tokens take (a stream takes the time of its own tokens later)."""
     started = time.monotonic()
-    answering = asyncio.get_running_loop().run_in_executor(_WORKER, _answer, request, model, settings.context_tokens)
-    prompt_tokens, text, tokens = await answering
+    if model.base in settings.lora.models:
+        reply = await own_models.answer(request, model.base, model.tuned, settings.lora)
+        prompt_tokens, text, tokens, finished = (reply[name] for name in _REPLY)
+    else:
+        working = asyncio.get_running_loop().run_in_executor
+        prompt_tokens, text, tokens = await working(_WORKER, _answer, request, model, settings.context_tokens)
+        finished = True
     schema = request.strict_schema
     refused = schema is not None and not _satisfies(text, schema)
+    whole = len(tokens)
     text, tokens, finish_reason = _cut(text, tokens, request)
+    if not finished and len(tokens) == whole:
+        finish_reason = "length"
     completion = Completion(
         id=new_id("chatcmpl-"),
         created=int(settings.now()),
@@ -150,6 +158,9 @@ def _cut(text: str, tokens: list[Token], request: ChatRequest) -> tuple[str, lis
 
 
 def _satisfies(text: str, schema: dict[str, Any]) -> bool:
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
     try:
         return Draft202012Validator(schema, registry=Registry()).is_valid(orjson.loads(text))
     except orjson.JSONDecodeError:

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic import Field
 
 from tasks.providers.local.errors import ApiError, Body
@@ -121,6 +119,9 @@ def _mentions_json(messages: list[dict[str, str]]) -> bool:
 
 
 def _check_schema(wanted: JsonSchema | None) -> None:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
     param = "response_format.json_schema"
     if wanted is None:
         raise ApiError(400, f"Missing required parameter: '{param}'.", param, "missing_required_parameter")

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
-_UNION_TAG = re.compile(r"constrained-|literal\[|list\[|str$")  # pydantic's names for the branches of a union
+# pydantic's names for the branches of a union
+_UNION_TAG = re.compile(r"constrained-|literal\[|list\[|(str|string_check|text_similarity|multi)$")
 
 
 class Body(BaseModel):

@@ -4,8 +4,10 @@ import asyncio
 import math
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.providers.local.errors import ApiError
-from tasks.providers.local.faults import (
+from tasks.providers.local.fault_kinds import (
     Action,
     Delay,
     Exit,
@@ -72,8 +74,8 @@ class Answer:
     body: bytes
 
     def changed(self, change: Callable[[dict[str, Any]], None]) -> "Answer":
-        """With another JSON body; a refusal stays as it is."""
-        if self.status != 200:
+        """With another JSON body; a refusal, a stream or a file's content stays as it is."""
+        if self.status != 200 or (b"content-type", b"application/json") not in self.headers:
             return self
         body = orjson.loads(self.body)
         change(body)
@@ -103,10 +105,15 @@ async def play(action: Action | None, exchange: Exchange) -> None:
 
 
 async def _status(action: Status, exchange: Exchange) -> None:
-    error = ApiError(action.status, action.message, code=action.code)
-    body = orjson.dumps(error.body()) if action.body is None else action.body.encode()
-    response = Response(body, action.status, {"content-type": "application/json", **action.headers})
-    await response(exchange.scope, exchange.receive, exchange.send)
+    shown = ApiError(action.status, action.message, code=action.code).body()
+    if action.type:
+        shown["error"]["type"] = action.type
+    body = orjson.dumps(shown) if action.body is None else action.body.encode()
+    headers = {"content-type": "application/json", **action.headers}
+    if action.retry_after_date_s is not None:
+        # the header counts whole seconds: rounded up, so that nobody who keeps to it comes too early
+        headers["retry-after"] = formatdate(math.ceil(time.time() + action.retry_after_date_s), usegmt=True)
+    await Response(body, action.status, headers)(exchange.scope, exchange.receive, exchange.send)
 
 
 async def _reset(action: Reset, exchange: Exchange) -> None:
@@ -131,8 +138,11 @@ async def _delay(action: Delay, exchange: Exchange) -> None:
 
 async def _truncate(action: Truncate, exchange: Exchange) -> None:
     answer = await exchange.answer()
-    await answer.start(exchange.send, len(answer.body))
     part = answer.body[: int(len(answer.body) * action.keep)]
+    if action.ends_well:
+        await replace(answer, body=part).send(exchange.send)
+        return
+    await answer.start(exchange.send, len(answer.body))
     await exchange.send({"type": "http.response.body", "body": part, "more_body": True})
     exchange.scope["state"]["transport"].close()  # what is written still arrives, the rest never does
     await exchange.disconnected()
@@ -150,7 +160,6 @@ async def _trickle(action: Trickle, exchange: Exchange) -> None:
 
 
 async def _replace(action: Replace, exchange: Exchange) -> None:
-    await exchange.answer()
     response = Response(action.body, action.status, media_type=action.content_type)
     await response(exchange.scope, exchange.receive, exchange.send)
 
@@ -158,23 +167,53 @@ async def _replace(action: Replace, exchange: Exchange) -> None:
 async def _fields(action: Fields, exchange: Exchange) -> None:
     def override(body: dict[str, Any]) -> None:
         for shown in body["data"] if isinstance(body.get("data"), list) else [body]:
-            shown.update(action.set)
+            for path, value in action.set.items():
+                _assign(shown, path.split("."), value)
 
     await (await exchange.answer()).changed(override).send(exchange.send)
 
 
+def _assign(shown: dict[str, Any], path: list[str], value: object) -> None:
+    """Set what stands at the end of a path of keys and positions."""
+    within: Any = shown
+    for key in path[:-1]:
+        within = within[int(key) if isinstance(within, list) else key]
+    within[path[-1]] = value
+
+
 async def _paging(action: Paging, exchange: Exchange) -> None:
-    query = parse_qsl(exchange.scope["query_string"].decode())
-    kept = [(name, value) for name, value in query if name.partition("[")[0] not in action.ignores]
+    query = dict(parse_qsl(exchange.scope["query_string"].decode()))
+    cut = _overlap(action.overlap, query) if action.overlap else None
+    kept = {name: value for name, value in query.items() if name.partition("[")[0] not in action.ignores}
     exchange.scope["query_string"] = urlencode(kept).encode()
 
     def lie(body: dict[str, Any]) -> None:
+        if cut:
+            cut(body)
         if action.reverse:
             body["data"].reverse()
+        if action.repeats:
+            body["data"] = [shown for shown in body["data"] for _ in range(2)]
+        if action.empty:
+            body["data"] = []
         if action.has_more is not None:
             body["has_more"] = action.has_more
 
     await (await exchange.answer()).changed(lie).send(exchange.send)
+
+
+def _overlap(objects: int, query: dict[str, str]) -> Callable[[dict[str, Any]], None]:
+    """Ask for everything (the first 100), and cut the page out of it so that it begins before its cursor."""
+    after, limit = query.pop("after", None), int(query.get("limit", 20))
+    query["limit"] = "100"
+
+    def cut(body: dict[str, Any]) -> None:
+        ids = [shown["id"] for shown in body["data"]]
+        start = max(0, ids.index(after) + 1 - objects) if after in ids else 0
+        body["has_more"] = start + limit < len(ids)
+        body["data"] = body["data"][start : start + limit]
+
+    return cut
 
 
 _EFFECTS: dict[type, Callable[[Any, Exchange], Awaitable[None]]] = {

@@ -2,147 +2,72 @@
 
 A rule reads `{call: jobs.create, after: 1, times: 2, happens: {kind: reset, accepted: true}}`: of the calls that its
 pattern matches, the first `after` pass, the next `times` are hit. Of several rules that would hit, the first does.
+`happens: lost_answer` takes what happens from fault_catalogue.yaml. For a long random run, `{share: 0.1, seed: 7}`
+hits one call in ten, and with the same seed the same ones.
 """
 
+import random
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, RootModel, field_validator
+from pydantic import BeforeValidator, Field, RootModel, field_validator, model_validator
 
+from tasks.providers.local.fault_kinds import Action, FileFate, JobFate, Part
 from tasks.providers.local.settings import read_as
 from tasks.providers.local.store import write_atomically
 
+CATALOGUE = Path(__file__).parent / "fault_catalogue.yaml"
 CALLS = (
     *("files.create", "files.list", "files.retrieve", "files.content", "files.delete"),
+    *("uploads.create", "uploads.add", "uploads.complete", "uploads.cancel"),
     *("jobs.create", "jobs.list", "jobs.retrieve", "jobs.cancel", "jobs.pause", "jobs.resume"),
-    *("jobs.events", "jobs.checkpoints", "models.list", "models.retrieve", "models.delete"),
-    *("chat.create", "prices.list", "health", "unknown"),
+    *("jobs.events", "jobs.checkpoints", "graders.run", "graders.validate"),
+    *("models.list", "models.retrieve", "models.delete", "chat.create", "prices.list", "health", "unknown"),
 )
+_FATES: dict[type, tuple[str, ...]] = {JobFate: ("jobs.create",), FileFate: ("files.create", "uploads.complete")}
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Known(Part):
+    """A fault of the catalogue. `calls` are those on which it makes sense, as a pattern or several."""
+
+    says: str
+    calls: list[str]
+    happens: Action
 
 
-class _Lossy(_Part):
-    accepted: bool = Field(False, description="true: the call takes effect first, and only its answer is lost")
+class Catalogue(RootModel[dict[str, Known]]):
+    """The content of fault_catalogue.yaml: faults by name."""
 
 
-class Status(_Lossy):
-    """Another status, with OpenAI's error body unless `body` is given; a redirect is one with a `location` header."""
-
-    kind: Literal["status"]
-    status: int = Field(ge=300, le=599)
-    code: str | None = None
-    message: str = "A fault that was asked for."
-    headers: dict[str, str] = Field(default_factory=dict, description="For instance retry-after")
-    body: str | None = None
+@lru_cache(maxsize=1)
+def known_faults() -> dict[str, Known]:
+    """The faults that a rule may name."""
+    return read_as(Catalogue, CATALOGUE).root
 
 
-class Reset(_Lossy):
-    """The connection is reset without an answer."""
-
-    kind: Literal["reset"]
-
-
-class Hang(_Lossy):
-    """No answer comes; after `seconds` the connection is reset."""
-
-    kind: Literal["hang"]
-    seconds: float = Field(3600, gt=0)
+def _by_name(happens: object) -> object:
+    if not isinstance(happens, str):
+        return happens
+    if happens not in known_faults():
+        raise ValueError(f"no fault {happens} is known; known are {', '.join(known_faults())}")
+    return known_faults()[happens].happens
 
 
-class Exit(_Lossy):
-    """The server dies on the spot, as by kill -9. Started again, it does not die of the same hit again."""
-
-    kind: Literal["exit"]
-
-
-class Delay(_Part):
-    """The call waits, then goes on as usual."""
-
-    kind: Literal["delay"]
-    seconds: float = Field(gt=0)
-
-
-class Truncate(_Part):
-    """The call takes effect; its answer breaks off after a share of its bytes."""
-
-    kind: Literal["truncate"]
-    keep: float = Field(0.5, ge=0, lt=1)
-
-
-class Trickle(_Part):
-    """The call takes effect; its answer comes in `pieces` spread over `seconds`."""
-
-    kind: Literal["trickle"]
-    seconds: float = Field(gt=0)
-    pieces: int = Field(10, ge=2)
-
-
-class Replace(_Part):
-    """The call takes effect; its answer is something else: an HTML page, broken JSON, null, nothing."""
-
-    kind: Literal["replace"]
-    body: str = "<!doctype html><html><body>Please sign in to the network.</body></html>"
-    content_type: str = "text/html"
-    status: int = Field(200, ge=200, le=599)
-
-
-class Fields(_Part):
-    """The call takes effect; its JSON answer, or each object of a list, has these fields set."""
-
-    kind: Literal["fields"]
-    set: dict[str, Any]
-
-
-class Paging(_Part):
-    """A list forgets query parameters (`after`, `metadata`, ...), lies about `has_more`, or turns round."""
-
-    kind: Literal["paging"]
-    ignores: list[str] = Field(default_factory=list)
-    has_more: bool | None = None
-    reverse: bool = False
-
-
-class JobError(_Part):
-    """Why a job failed."""
-
-    code: str = "server_error"
-    message: str = "The job failed, as was asked for."
-    param: str | None = None
-
-
-class JobFate(_Part):
-    """Only for `jobs.create`: what becomes of the job."""
-
-    kind: Literal["job"]
-    stays: Literal["validating_files", "queued", "running", "paused"] | None = Field(
-        None, description="It never leaves this state by itself; paused: somebody else paused it"
-    )
-    ends: Literal["failed", "cancelled"] | None = Field(None, description="How it ends instead of succeeding")
-    error: JobError = JobError()
-    no_model: bool = Field(False, description="It succeeds with fine_tuned_model null")
-    model_late_s: float = Field(0, ge=0, description="Its model is not found for so long after success")
-    hidden_s: float = Field(0, ge=0, description="jobs.list does not show it for so long")
-
-
-Action = Annotated[
-    Status | Reset | Hang | Exit | Delay | Truncate | Trickle | Replace | Fields | Paging | JobFate,
-    Field(discriminator="kind"),
-]
-
-
-class Rule(_Part):
+class Rule(Part):
     """One rule of the list."""
 
     call: str = Field(description=f"One of {', '.join(CALLS)}; * stands for anything, as in jobs.*")
     after: int = Field(0, ge=0, description="So many matching calls pass first")
     times: int | None = Field(1, ge=1, description="So many are hit; null: all that follow")
-    happens: Action
+    share: float = Field(1, gt=0, le=1, description="Of those only this share is hit, drawn by `seed`")
+    seed: int = Field(0, description="Another seed hits other calls")
+    happens: Annotated[Action, BeforeValidator(_by_name, json_schema_input_type=Action | str)] = Field(
+        description="What happens, or its name in fault_catalogue.yaml"
+    )
 
     @field_validator("call")
     @classmethod
@@ -151,9 +76,18 @@ class Rule(_Part):
             raise ValueError(f"no call matches; calls are {', '.join(CALLS)}")
         return pattern
 
-    def hits(self, seen: int) -> bool:
-        """Whether the call after `seen` matching ones is hit."""
-        return seen >= self.after and (self.times is None or seen < self.after + self.times)
+    @model_validator(mode="after")
+    def _a_fate_needs_the_call_that_creates(self) -> Self:
+        calls = _FATES.get(type(self.happens), CALLS)
+        if not any(fnmatchcase(call, self.call) for call in calls):
+            raise ValueError(f"a {self.happens.kind} fault goes with {' or '.join(calls)}")
+        return self
+
+    def hits(self, seen: int, position: int) -> bool:
+        """Whether the call after `seen` matching ones is hit; `position` in the list makes rules draw differently."""
+        due = seen >= self.after and (self.times is None or seen < self.after + self.times)
+        draw = random.Random(f"{self.seed}:{position}:{seen}")  # noqa: S311 - a draw, not a secret
+        return due and (self.share == 1 or draw.random() < self.share)
 
 
 class FaultList(RootModel[list[Rule]]):
@@ -180,7 +114,7 @@ class Faults:
         chosen: Action | None = None
         for position, rule in enumerate(self._rules):
             if fnmatchcase(call, rule.call):
-                if chosen is None and rule.hits(self._seen[position]):
+                if chosen is None and rule.hits(self._seen[position], position):
                     chosen = rule.happens
                 self._seen[position] += 1
         return chosen

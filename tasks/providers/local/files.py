@@ -11,12 +11,14 @@ from pydantic import Field, ValidationError
 
 from tasks.providers.local import pages
 from tasks.providers.local.errors import ApiError, Body, invalid_body, no_such
+from tasks.providers.local.fault_kinds import FileFate
 from tasks.providers.local.pages import Public
 from tasks.providers.local.settings import SettingsFile
 from tasks.providers.local.store import Collection, Record, new_id, write_atomically
 
 MAX_BYTES = 512 * 1024 * 1024
 LIST_LIMIT = 10_000
+Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 
 
 class ExpiresAfter(Body):
@@ -29,7 +31,7 @@ class ExpiresAfter(Body):
 class Upload(Body):
     """The form fields beside the file."""
 
-    purpose: Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
+    purpose: Purpose
     expires_after: ExpiresAfter | None = None
 
     @classmethod
@@ -51,19 +53,26 @@ class File(Record):
     purpose: str
     created_at: float
     expires_at: int | None = None
+    processed_from: float = 0
+    fate: FileFate = FileFate(kind="file")
 
-    def public(self) -> Public:
+    def status_at(self, now: float) -> Literal["uploaded", "processed", "error"]:
+        """How far the server is with it."""
+        return self.fate.stays or ("uploaded" if now < self.processed_from else self.fate.ends or "processed")
+
+    def public(self, now: float) -> Public:
         """As the wire shows it."""
-        shown = {
+        shown: Public = {
             "id": self.id,
             "object": "file",
             "bytes": self.size,
             "created_at": int(self.created_at),
             "filename": self.filename,
             "purpose": self.purpose,
-            "status": "processed",
+            "status": self.status_at(now),
         }
-        return shown | ({"expires_at": self.expires_at} if self.expires_at else {})
+        details = {"status_details": self.fate.details} if shown["status"] == "error" else {}
+        return shown | details | ({"expires_at": self.expires_at} if self.expires_at else {})
 
 
 class Files:
@@ -73,7 +82,7 @@ class Files:
         self._files = Collection(folder, File)
         self._settings = settings
 
-    def create(self, name: str, content: BinaryIO, upload: Upload) -> File:
+    def create(self, name: str, content: BinaryIO, upload: Upload, fate: FileFate | None) -> File:
         """Keep an upload. Raises ApiError for what the real service does not take."""
         if upload.purpose == "fine-tune" and not name.endswith(".jsonl"):
             raise ApiError(
@@ -85,7 +94,8 @@ class Files:
                 400, f"The file has {size} bytes; 1 to {MAX_BYTES} are allowed.", "file", "invalid_file_size"
             )
         content.seek(0)
-        now = self._settings.current().now()
+        settings = self._settings.current()
+        now = settings.now()
         expires = math.ceil(now) + upload.expires_after.seconds if upload.expires_after else None
         new = File(
             id=new_id("file-"),
@@ -95,6 +105,8 @@ class Files:
             purpose=upload.purpose,
             created_at=now,
             expires_at=expires,
+            processed_from=now + settings.file_seconds,
+            fate=fate or FileFate(kind="file"),
         )
         with self._content(new.id).open("wb") as stored:
             shutil.copyfileobj(content, stored, 1 << 20)
@@ -125,6 +137,21 @@ class Files:
             raise no_such("File", identifier)
         return found
 
+    def public(self, identifier: str) -> Public:
+        """The file as the wire shows it now. Raises ApiError 404."""
+        return self.get(identifier).public(self._settings.current().now())
+
+    def problem(self, identifier: str) -> str:
+        """Why no job can be trained on it; "" where one can."""
+        try:
+            file = self.get(identifier)
+        except ApiError:
+            return "no such file"
+        if file.purpose != "fine-tune":
+            return "its purpose is not fine-tune"
+        problems = {"uploaded": "it is still being processed; try again later", "error": "it could not be processed"}
+        return problems.get(file.status_at(self._settings.current().now()), "")
+
     def content(self, identifier: str) -> Path:
         """Where its content lies. Raises ApiError 404."""
         return self._content(self.get(identifier).id)
@@ -135,7 +162,12 @@ class Files:
         found = self._files.newest_first()
         if query.get("order") == "asc":
             found.reverse()
-        wanted = [file.public() for file in found if query.get("purpose", file.purpose) == file.purpose]
+        now = self._settings.current().now()
+        wanted = [
+            file.public(now)
+            for file in found
+            if query.get("purpose", file.purpose) == file.purpose and file.created_at + file.fate.hidden_s <= now
+        ]
         return pages.page(wanted, query, LIST_LIMIT, "File")
 
     def delete(self, identifier: str) -> Public:

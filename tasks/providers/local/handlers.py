@@ -14,15 +14,18 @@ from tasks.providers.local import chat
 from tasks.providers.local.catalogue import Catalogue
 from tasks.providers.local.chat_request import ChatRequest
 from tasks.providers.local.errors import ApiError, Body, invalid_body
-from tasks.providers.local.faults import JobFate
+from tasks.providers.local.fault_kinds import Action, FileFate, JobFate
 from tasks.providers.local.files import Files, Upload
+from tasks.providers.local.graded import GraderToRun, graded
 from tasks.providers.local.job_records import Job, JobRequest
 from tasks.providers.local.jobs import Jobs
 from tasks.providers.local.limits import RateLimits
 from tasks.providers.local.request_log import RequestLine
 from tasks.providers.local.settings import SettingsFile
+from tasks.providers.local.uploads import Completion, UploadRequest, Uploads
 
 B = TypeVar("B", bound=Body)
+F = TypeVar("F", JobFate, FileFate)
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Service:
 
     settings: SettingsFile
     files: Files
+    uploads: Uploads
     catalogue: Catalogue
     jobs: Jobs
     limits: RateLimits
@@ -43,18 +47,26 @@ class Call:
     service: Service
     request: Request
     line: RequestLine
-    fate: JobFate | None = None  # what a fault has in store for the job that this call creates
+    fault: Action | None = None
+
+    def fate(self, kind: type[F]) -> F | None:
+        """What a fault has in store for the object that this call creates."""
+        return self.fault if isinstance(self.fault, kind) else None
 
     @property
     def query(self) -> dict[str, str]:
         """Query parameters."""
         return dict(self.request.query_params)
 
+    @property
+    def path_id(self) -> str:
+        """The id in the path."""
+        return str(self.request.path_params["id"])
+
     def id(self, kind: str) -> str:
-        """The id in the path, noted in the log line under `kind`."""
-        identifier = str(self.request.path_params["id"])
-        setattr(self.line, kind, identifier)
-        return identifier
+        """The same, noted in the log line under `kind`."""
+        setattr(self.line, kind, self.path_id)
+        return self.path_id
 
     async def body(self, kind: type[B]) -> B:
         """The JSON body. Raises ApiError 400."""
@@ -78,9 +90,9 @@ async def create_file(call: Call) -> Response:
         upload, content = Upload.from_form(fields), form.get("file")
         if not isinstance(content, UploadFile):
             raise ApiError(400, "Missing required parameter: 'file'.", "file", "missing_required_parameter")
-        file = call.service.files.create(content.filename or "upload", content.file, upload)
+        file = call.service.files.create(content.filename or "upload", content.file, upload, call.fate(FileFate))
     call.line.file = file.id
-    return json_response(file.public())
+    return json_response(call.service.files.public(file.id))
 
 
 async def list_files(call: Call) -> Response:
@@ -90,7 +102,7 @@ async def list_files(call: Call) -> Response:
 
 async def retrieve_file(call: Call) -> Response:
     """GET /files/{id}."""
-    return json_response(call.service.files.get(call.id("file")).public())
+    return json_response(call.service.files.public(call.id("file")))
 
 
 async def file_content(call: Call) -> Response:
@@ -103,9 +115,35 @@ async def delete_file(call: Call) -> Response:
     return json_response(call.service.files.delete(call.id("file")))
 
 
+async def create_upload(call: Call) -> Response:
+    """POST /uploads."""
+    return json_response(call.service.uploads.create(await call.body(UploadRequest)))
+
+
+async def add_part(call: Call) -> Response:
+    """POST /uploads/{id}/parts."""
+    async with call.request.form(max_files=1) as form:
+        content = form.get("data")
+        if not isinstance(content, UploadFile):
+            raise ApiError(400, "Missing required parameter: 'data'.", "data", "missing_required_parameter")
+        return json_response(call.service.uploads.add(call.path_id, content.file))
+
+
+async def complete_upload(call: Call) -> Response:
+    """POST /uploads/{id}/complete."""
+    shown = call.service.uploads.complete(call.path_id, await call.body(Completion), call.fate(FileFate))
+    call.line.file = shown["file"]["id"]
+    return json_response(shown)
+
+
+async def cancel_upload(call: Call) -> Response:
+    """POST /uploads/{id}/cancel."""
+    return json_response(call.service.uploads.cancel(call.path_id))
+
+
 async def create_job(call: Call) -> Response:
     """POST /fine_tuning/jobs."""
-    job = call.service.jobs.create(await call.body(JobRequest), call.fate)
+    job = call.service.jobs.create(await call.body(JobRequest), call.fate(JobFate))
     call.line.job, call.line.file, call.line.model = job.id, job.training_file, job.model
     return _job(call, job)
 
@@ -146,6 +184,17 @@ async def job_checkpoints(call: Call) -> Response:
     return json_response(call.service.jobs.checkpoints(call.id("job"), call.query))
 
 
+async def run_grader(call: Call) -> Response:
+    """POST /fine_tuning/alpha/graders/run."""
+    return json_response(graded(await call.body(GraderToRun)))
+
+
+async def validate_grader(call: Call) -> Response:
+    """POST /fine_tuning/alpha/graders/validate."""
+    asked = await call.body(GraderToRun)
+    return json_response({"grader": asked.grader.model_dump()})
+
+
 async def list_models(call: Call) -> Response:
     """GET /models."""
     return json_response(call.service.catalogue.page())
@@ -165,7 +214,7 @@ async def create_chat(call: Call) -> Response:
     """POST /chat/completions."""
     request, settings = await call.body(ChatRequest), call.service.settings.current()
     request.check()
-    model = call.service.catalogue.resolve(request.model)
+    model = call.service.catalogue.resolve_answering(request.model)
     call.line.model = model.id
     headers = call.service.limits.admit(model.id, chat.estimate_tokens(request), settings.limits)
     completion = await chat.complete(request, model, settings)
@@ -194,4 +243,4 @@ async def unknown(call: Call) -> Response:
 
 def _job(call: Call, job: Job) -> Response:
     call.line.intent = (job.metadata or {}).get("intent")
-    return json_response(job.public())
+    return json_response(job.public(call.service.settings.current().now()))

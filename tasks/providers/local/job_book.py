@@ -1,5 +1,7 @@
 """The jobs on disk: records, and a history beside each."""
 
+from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,16 @@ from tasks.providers.local.job_records import Events, Job, JobStatus
 from tasks.providers.local.settings import SettingsFile
 from tasks.providers.local.store import Collection
 
+_HISTORIES = 64  # jobs whose events stay in memory
+
 
 class JobBook:
-    """Every change of a job is on disk before it shows."""
+    """Every change of a job is on disk before it shows; `ended` hears of each job that has come to its end."""
 
-    def __init__(self, folder: Path, settings: SettingsFile) -> None:
+    def __init__(self, folder: Path, settings: SettingsFile, ended: Callable[[str, str], None]) -> None:
         self._jobs = Collection(folder, Job)
-        self._events: dict[str, Events] = {}
-        self._settings = settings
+        self._settings, self._ended = settings, ended
+        self._history = lru_cache(maxsize=_HISTORIES)(self._read_history)
 
     def next_order(self) -> int:
         """Number of the next job."""
@@ -40,10 +44,13 @@ class JobBook:
     def enter(self, job_id: str, status: JobStatus, message: str, **changes: object) -> Job:
         """Move a job into another state, with an event that says so."""
         now = self._settings.current().now()
-        ended = {"finished_at": now, "estimated_finish": None} if status in ("succeeded", "failed", "cancelled") else {}
-        job = self.get(job_id).model_copy(update={"status": status, "entered_at": now, **ended, **changes})
+        has_ended = status in ("succeeded", "failed", "cancelled")
+        end = {"finished_at": now, "estimated_finish": None} if has_ended else {}
+        job = self.get(job_id).model_copy(update={"status": status, "entered_at": now, **end, **changes})
         self._jobs.put(job)
         self.note(job_id, message, level="error" if status == "failed" else "info")
+        if has_ended:
+            self._ended(job_id, status)
         return job
 
     def update(self, job_id: str, **changes: object) -> Job:
@@ -58,10 +65,11 @@ class JobBook:
 
     def events(self, job_id: str) -> Events:
         """A job's history."""
-        if job_id not in self._events:
-            self._events[job_id] = Events(self.folder(job_id) / "events.jsonl")
-        return self._events[job_id]
+        return self._history(job_id)
 
     def folder(self, job_id: str) -> Path:
         """Where a job's history and its training lie."""
         return self._jobs.folder / job_id
+
+    def _read_history(self, job_id: str) -> Events:
+        return Events(self.folder(job_id) / "events.jsonl")

@@ -1,50 +1,22 @@
 """What a fine-tuning job is: the request that asks for it, the record that is kept, its events."""
 
-import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.providers.local.errors import Body
-from tasks.providers.local.faults import JobError, JobFate
+from tasks.providers.local.fault_kinds import JobError, JobFate
+from tasks.providers.local.methods import AUTO, Hyperparameters, Method, Supervised
 from tasks.providers.local.pages import Public
 from tasks.providers.local.store import Record, new_id
 
-AUTO: Literal["auto"] = "auto"
 JobStatus = Literal["validating_files", "queued", "running", "paused", "succeeded", "failed", "cancelled"]
 ALIVE: tuple[JobStatus, ...] = ("validating_files", "queued", "running")
 Metadata = Annotated[
     dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
 ]
-
-
-class Hyperparameters(Body):
-    """As asked for, and, once the training file is known, as used."""
-
-    n_epochs: Annotated[int, Field(ge=1, le=50)] | Literal["auto"] = AUTO
-    batch_size: Annotated[int, Field(ge=1, le=256)] | Literal["auto"] = AUTO
-    learning_rate_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["auto"] = AUTO
-
-    def resolve(self, examples: int) -> "Hyperparameters":
-        """Values for `auto`: three epochs of about twenty steps."""
-        defaults = {"n_epochs": 3, "batch_size": min(256, math.ceil(examples / 20)), "learning_rate_multiplier": 1.0}
-        chosen = {name: value for name, value in self.model_dump().items() if value != AUTO}
-        return Hyperparameters.model_validate(defaults | chosen)
-
-
-class Supervised(Body):
-    """The part of `method` that is named after it."""
-
-    hyperparameters: Hyperparameters | None = None
-
-
-class Method(Body):
-    """How to train; this server knows one way."""
-
-    type: Literal["supervised"]
-    supervised: Supervised | None = None
 
 
 class JobRequest(Body):
@@ -60,10 +32,9 @@ class JobRequest(Body):
     hyperparameters: Hyperparameters | None = None
     integrations: None = None
 
-    def wanted(self) -> Hyperparameters:
-        """From `method`, or from the deprecated place."""
-        supervised = self.method.supervised if self.method else None
-        return (supervised and supervised.hyperparameters) or self.hyperparameters or Hyperparameters()
+    def wanted(self) -> Method:
+        """`method`, or what the deprecated place says."""
+        return self.method or Method(supervised=Supervised(hyperparameters=self.hyperparameters))
 
 
 class Job(Record):
@@ -79,7 +50,7 @@ class Job(Record):
     suffix: str
     seed: int
     metadata: dict[str, str] | None
-    hyperparameters: Hyperparameters
+    method: Method
     fate: JobFate = JobFate(kind="job")
     tokens: int | None = None  # of one epoch, once validated
     attempt: int = 0
@@ -88,6 +59,14 @@ class Job(Record):
     error: JobError | None = None
     fine_tuned_model: str | None = None
     result_files: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_method(cls, kept: dict[str, Any]) -> dict[str, Any]:
+        """A job that was kept before there were methods was a supervised one."""
+        if "method" in kept:
+            return kept
+        return kept | {"method": {"type": "supervised", "supervised": {"hyperparameters": kept["hyperparameters"]}}}
 
     @property
     def tuned_name(self) -> str:
@@ -102,16 +81,15 @@ class Job(Record):
     @property
     def trained_tokens(self) -> int | None:
         """Billable tokens: those of the file, once an epoch."""
-        epochs = self.hyperparameters.n_epochs
+        epochs = self.method.hyperparameters.n_epochs
         return self.tokens * epochs if self.status == "succeeded" and self.tokens and epochs != AUTO else None
 
-    def public(self) -> Public:
+    def public(self, now: float) -> Public:
         """As the wire shows it."""
         shown = self.model_dump(
             include={"id", "status", "model", "training_file", "validation_file", "seed", "metadata"}
-            | {"estimated_finish", "fine_tuned_model", "result_files", "error", "hyperparameters"}
+            | {"estimated_finish", "error"}
         )
-        supervised = {"hyperparameters": shown["hyperparameters"]}
         return shown | {
             "object": "fine_tuning.job",
             "created_at": int(self.created_at),
@@ -119,8 +97,14 @@ class Job(Record):
             "organization_id": self.organization,
             "trained_tokens": self.trained_tokens,
             "integrations": [],
-            "method": {"type": "supervised", "supervised": supervised},
+            "hyperparameters": self.method.hyperparameters.model_dump(include=set(Hyperparameters.model_fields)),
+            "method": self.method.public(),
+            "fine_tuned_model": self.fine_tuned_model if self._since_end(now) >= self.fate.model_unnamed_s else None,
+            "result_files": self.result_files if self._since_end(now) >= self.fate.results_late_s else [],
         }
+
+    def _since_end(self, now: float) -> float:
+        return now - (self.finished_at or now)
 
 
 class Events:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tasks.providers.local import pages
 from tasks.providers.local.errors import ApiError
-from tasks.providers.local.faults import JobFate
+from tasks.providers.local.fault_kinds import JobFate
 from tasks.providers.local.job_records import ALIVE, Job, JobRequest, JobStatus
 from tasks.providers.local.lifecycle import Lifecycle, Rooms
 from tasks.providers.local.pages import Public
@@ -22,11 +22,8 @@ class Jobs:
 
     def create(self, request: JobRequest, fate: JobFate | None) -> Job:
         """Take a job on; it is on disk when this returns. Raises ApiError."""
-        settings = self.rooms.settings.current()
-        if settings.training_closed:
-            message = "Fine-tuning is closed to new jobs; existing tuned models keep answering until they shut down."
-            raise ApiError(403, message, code="fine_tuning_unavailable")
-        model = self.rooms.catalogue.resolve_tunable(request.model)
+        settings, method = self.rooms.settings.current(), request.wanted()
+        model = self.rooms.catalogue.resolve_tunable(request.model, method.type)
         self._check_file(request.training_file, "training_file")
         if request.validation_file:
             self._check_file(request.validation_file, "validation_file")
@@ -44,7 +41,7 @@ class Jobs:
             suffix=(request.suffix or "").lower(),
             seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
             metadata=request.metadata,
-            hyperparameters=request.wanted(),
+            method=method,
             fate=fate or JobFate(kind="job"),
         )
         self.rooms.book.put(job)
@@ -58,7 +55,7 @@ class Jobs:
         now = self.rooms.settings.current().now()
         wanted = {name[9:-1]: value for name, value in query.items() if name.startswith("metadata[")}
         shown = [
-            job.public()
+            job.public(now)
             for job in self.rooms.book.newest_first()
             if job.created_at + job.fate.hidden_s <= now
             and wanted.items() <= (job.metadata or {}).items()
@@ -70,7 +67,7 @@ class Jobs:
         """End it; its training is killed. Raises ApiError for a job that has ended."""
         self._check_state(job_id, "cancelled", (*ALIVE, "paused"))
         await self.lifecycle.stop(job_id)
-        return self.rooms.book.enter(job_id, "cancelled", "Fine-tuning job cancelled")
+        return self.lifecycle.cancelled(job_id)
 
     async def pause(self, job_id: str) -> Job:
         """Hold it. Raises ApiError for a job that is not on its way."""
@@ -101,12 +98,8 @@ class Jobs:
         return pages.page(found, query, 10, "FineTuningJobCheckpoint")
 
     def _check_file(self, file_id: str, param: str) -> None:
-        try:
-            purpose = self.rooms.files.get(file_id).purpose
-        except ApiError:
-            raise ApiError(400, f"invalid {param}: no such file", param, "invalid_file") from None
-        if purpose != "fine-tune":
-            raise ApiError(400, f"invalid {param}: its purpose is not fine-tune", param, "invalid_file")
+        if problem := self.rooms.files.problem(file_id):
+            raise ApiError(400, f"invalid {param}: {problem}", param, "invalid_file")
 
     def _check_state(self, job_id: str, verb: str, states: tuple[str, ...]) -> None:
         status = self.rooms.book.get(job_id).status

@@ -3,9 +3,12 @@
 import math
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tasks.providers.local.errors import rate_limited
 from tasks.providers.local.settings import Limits
+
+_MODELS = 256
 
 
 @dataclass
@@ -45,14 +48,14 @@ class Bucket:
 
 
 class RateLimits:
-    """Two buckets a model; they start anew when the settings change."""
+    """Two buckets a model; they start anew when the settings change, or once many other models were asked."""
 
     def __init__(self) -> None:
-        self._buckets: dict[tuple[str, Limits], dict[str, Bucket]] = {}
+        self._buckets = lru_cache(maxsize=_MODELS)(lambda model, limits: _fresh(limits))
 
     def admit(self, model: str, tokens: int, limits: Limits) -> dict[str, str]:
         """Take one request and its tokens; the headers to answer with. Raises ApiError 429 with Retry-After."""
-        buckets = self._buckets.setdefault((model, limits), _fresh(limits))
+        buckets = self._buckets(model, limits)
         wanted = {"requests": 1.0, "tokens": float(tokens)}
         for bucket in buckets.values():
             bucket.refill()

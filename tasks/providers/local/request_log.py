@@ -3,6 +3,8 @@
 import datetime as dt
 import os
 import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,10 +16,14 @@ class RequestLine(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     time: str = Field(description="Arrival, ISO 8601, UTC")
+    at: float = Field(description="Arrival, seconds since the epoch, to the microsecond")
+    monotonic: float = Field(description="Arrival by a clock that nobody sets: for the time between two requests")
     call: str = Field(description="Such as jobs.create")
     method: str
     path: str = Field(description="Without the query")
     status: int | None = Field(None, description="As sent to the client; null: no answer was sent")
+    accepted: bool = Field(False, description="Whether the call took effect, whatever the client was told")
+    wait_s: float | None = Field(None, description="Seconds that the answer asked to wait, by Retry-After")
     job: str | None = None
     file: str | None = None
     model: str | None = Field(None, description="As resolved")
@@ -37,8 +43,9 @@ class RequestLog:
 
     def begin(self, call: str, method: str, path: str) -> "Entry":
         """A request that has just arrived."""
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
-        return Entry(self, RequestLine(time=now, call=call, method=method, path=path))
+        now, monotonic = dt.datetime.now(dt.UTC), time.monotonic()
+        shown = {"time": now.isoformat(timespec="milliseconds"), "at": now.timestamp(), "monotonic": monotonic}
+        return Entry(self, RequestLine.model_validate({**shown, "call": call, "method": method, "path": path}))
 
     def write(self, line: RequestLine) -> None:
         """Append it."""
@@ -50,7 +57,7 @@ class Entry:
 
     def __init__(self, log: RequestLog, line: RequestLine) -> None:
         self.line, self._log = line, log
-        self.arrived = time.monotonic()
+        self.arrived = line.monotonic
         self._open = True
 
     @property
@@ -58,8 +65,25 @@ class Entry:
         """Since its arrival."""
         return round((time.monotonic() - self.arrived) * 1000, 3)
 
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """Note what the client is told."""
+        self.line.status, self.line.wait_s = status, _wait_s(headers)
+
     def close(self) -> None:
         """Write its line, once."""
         if self._open:
             self._open = False
             self._log.write(self.line.model_copy(update={"ms": self.ms}))
+
+
+def _wait_s(headers: Mapping[str, str]) -> float | None:
+    """What Retry-After asks for, in milliseconds, in seconds or as a date; None where it says nothing sensible."""
+    try:
+        if "retry-after-ms" in headers:
+            return float(headers["retry-after-ms"]) / 1000
+        wanted = headers.get("retry-after", "")
+        if not wanted or wanted.replace(".", "", 1).isdigit():
+            return float(wanted) if wanted else None
+        return round(parsedate_to_datetime(wanted).timestamp() - time.time(), 3)
+    except ValueError:
+        return None

@@ -3,6 +3,7 @@
 The file is read again when it changes, so that a base model can be retired or published under a running server.
 """
 
+import base64
 import datetime as dt
 import json
 import os
@@ -10,14 +11,18 @@ import re
 import sys
 import time
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tasks.providers.local.lora.settings import LoraSettings
+
 M = TypeVar("M", bound=BaseModel)
 _DATED = re.compile(r"^(?P<alias>local-base-.+)-(?P<date>\d{4}-\d{2}-\d{2})$")
+_UNDATED = dt.date(1970, 1, 1)
 
 
 class Section(BaseModel):
@@ -30,7 +35,13 @@ class BaseModelSettings(Section):
     """A dated base model; its name carries its date, and the undated name leads to the newest."""
 
     shutdown_date: dt.date | None = Field(None, description="From this day (UTC) on it and its tunes are gone")
+    training_until: dt.date | None = Field(None, description="From this day (UTC) on it takes no new jobs")
     tunable: bool = True
+    methods: tuple[Literal["supervised", "dpo", "reinforcement"], ...] = ("supervised", "dpo", "reinforcement")
+
+    def takes_jobs(self, today: dt.date) -> bool:
+        """Whether training on it is still open."""
+        return self.training_until is None or today < self.training_until
 
 
 class Prices(Section):
@@ -73,6 +84,34 @@ class Limits(Section):
     burst_s: float = Field(60, gt=0, description="Seconds' worth of the limit that may come at once")
 
 
+class Webhooks(Section):
+    """Where the end of a job is reported, signed as OpenAI does."""
+
+    url: str = Field(description="https, or http on this machine")
+    secret: str | None = Field(None, description="whsec_ and base64, for tests; else name a variable")
+    secret_env: str | None = Field(None, description="Variable that holds the secret")
+    tries: int = Field(6, ge=1, description="Until one is answered with a status from 200 to 299")
+    backoff_s: float = Field(1.0, ge=0, description="Wait after the first try; it doubles with each")
+
+    @model_validator(mode="after")
+    def _safe_and_signed(self) -> Self:
+        address = urlsplit(self.url)
+        here = address.hostname in ("127.0.0.1", "localhost", "::1")
+        if address.scheme != "https" and not (address.scheme == "http" and here):
+            raise ValueError("url: an address with https, or with http on this machine, is needed")
+        if (self.secret is None) == (self.secret_env is None):
+            raise ValueError("set either secret or secret_env")
+        return self
+
+    @property
+    def key(self) -> bytes:
+        """What messages are signed with. Raises ValueError where the variable is missing or it is no base64."""
+        secret = self.secret or os.environ.get(self.secret_env or "", "")
+        if not secret:
+            raise ValueError(f"the variable {self.secret_env} is not set")
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+
+
 _MODELS = {"local-base-small-2026-06-01": BaseModelSettings(), "local-base-large-2026-06-01": BaseModelSettings()}
 _PRICES = {
     "local-base-small": Prices(input=0.15, output=0.60, training=3.00, tuned_input=0.30, tuned_output=1.20),
@@ -86,11 +125,17 @@ class Settings(Section):
     organization: str = Field("embedded", pattern=r"^[a-z0-9-]+$", description="Stands in a tuned model's name")
     api_key_env: str | None = Field(None, description="Variable that holds the key to ask for; None: any key will do")
     training_closed: bool = Field(False, description="New fine-tuning jobs are refused")
+    dialect: Literal["foundry", "nebius", "crusoe", "bedrock_openai"] | None = Field(
+        None, description="Speak as this provider does; None: as OpenAI"
+    )
     clock_offset_s: float = Field(0, description="The server's clock runs so many seconds ahead")
     context_tokens: int = Field(128_000, gt=0, description="A longer prompt is refused")
+    file_seconds: float = Field(0, ge=0, description="An uploaded file is processed after so long")
     job_seconds: JobSeconds = JobSeconds()
+    webhooks: Webhooks | None = None
     latency: Latency = Latency()
     limits: Limits = Limits()
+    lora: LoraSettings = LoraSettings()
     models: dict[str, BaseModelSettings] = Field(
         default_factory=dict, description="Dated base models, besides and over the two that are always there"
     )
@@ -110,7 +155,8 @@ class Settings(Section):
     @property
     def all_models(self) -> dict[str, BaseModelSettings]:
         """Dated name to settings, defaults included."""
-        return {**_MODELS, **self.models}
+        own = BaseModelSettings(methods=("supervised", "dpo"))
+        return {**_MODELS, **self.models, **dict.fromkeys(self.lora.models, own)}
 
     @property
     def all_prices(self) -> dict[str, Prices]:
@@ -132,11 +178,9 @@ class Settings(Section):
 
 
 def split_date(model: str) -> tuple[str, dt.date]:
-    """`local-base-small-2026-06-01` -> (`local-base-small`, 2026-06-01)."""
+    """`local-base-small-2026-06-01` -> (`local-base-small`, 2026-06-01); an operator's own model has no date."""
     found = _DATED.match(model)
-    if not found:
-        raise ValueError(f"{model} is no dated base model")
-    return found["alias"], dt.date.fromisoformat(found["date"])
+    return (found["alias"], dt.date.fromisoformat(found["date"])) if found else (model, _UNDATED)
 
 
 def read_as(kind: type[M], path: Path) -> M:

@@ -1,14 +1,26 @@
-"""What a training file must be, with the provider's messages for one that is not."""
+"""What a training file must be for each method, with the provider's messages for one that is not.
 
+Shapes as of "Supervised fine-tuning", "Direct preference optimization" and "Reinforcement fine-tuning",
+https://platform.openai.com/docs/guides/model-optimization, 2026-11. The older names `preferred_completion` and
+`non_preferred_completion` are taken too.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from tasks.providers.local.graders import AnyGrader, Case, MissingVariableError, leaves
+
 MINIMUM = {"training_file": 10, "validation_file": 1}
 ROLES = ("system", "developer", "user", "assistant")
 _KEYS = {"role", "content", "name", "weight"}
+_TOOLS = {"tools", "parallel_tool_calls", "functions", "function_call", "tool_calls"}
+_NO_TOOLS = "it teaches to call tools (`{key}`), which this server's models cannot do"
+Messages = list[dict[str, Any]]
 
 
 class InvalidFileError(Exception):
@@ -19,6 +31,10 @@ class InvalidFileError(Exception):
         self.code, self.message, self.param = code, message, param
 
 
+class BadLineError(Exception):
+    """What is wrong with a line."""
+
+
 @dataclass(frozen=True)
 class Contents:
     """What validation counted."""
@@ -27,15 +43,36 @@ class Contents:
     tokens: int
 
 
-def read_training_file(path: Path, param: str) -> Contents:
+Shape = Callable[[dict[str, Any]], Messages]  # all messages of a line; raises BadLineError
+
+
+def shape_of(method: str, grader: AnyGrader | None) -> Shape:
+    """How a line of a method's file is read."""
+    if method == "reinforcement" and grader:
+        return partial(_graded, grader)
+    return _preference if method == "dpo" else _chat
+
+
+def preference(line: Mapping[str, Any]) -> tuple[Messages, Messages, Messages]:
+    """Input, preferred and non-preferred messages of a line, under either name. Raises KeyError."""
+    wanted, unwanted = (
+        line[f"{name}_output"] if f"{name}_output" in line else line[f"{name}_completion"]
+        for name in ("preferred", "non_preferred")
+    )
+    return line["input"]["messages"], wanted, unwanted
+
+
+def read_training_file(path: Path, param: str, shape: Shape) -> Contents:
     """Check every line; `param` is `training_file` or `validation_file`. Raises InvalidFileError."""
     from tasks.providers.local.learner import count_tokens
 
     examples = tokens = 0
     for number, line in enumerate(_lines(path, param), start=1):
-        problem, messages = _read_example(line)
-        if problem:
-            raise InvalidFileError("invalid_file_format", f"Invalid file format. Line {number}: {problem}.", param)
+        try:
+            messages = shape(_object(line))
+        except BadLineError as problem:
+            message = f"Invalid file format. Line {number}: {problem}."
+            raise InvalidFileError("invalid_file_format", message, param) from None
         examples += 1
         tokens += sum(count_tokens(message["content"]) for message in messages)
     if examples < MINIMUM[param]:
@@ -53,27 +90,91 @@ def _lines(path: Path, param: str) -> list[bytes]:
     return content.removesuffix(b"\n").split(b"\n") if content.strip() else []
 
 
-def _read_example(line: bytes) -> tuple[str, list[dict[str, Any]]]:
-    """(what is wrong or "", the messages)."""
+def _object(line: bytes) -> dict[str, Any]:
     try:
         example = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return "it is not valid JSON", []
-    if not isinstance(example, dict) or not isinstance(example.get("messages"), list) or not example["messages"]:
-        return "it must be an object with a non-empty list `messages`", []
-    if extra := sorted(set(example) - {"messages"}):
-        return f"it has {len(extra)} key(s) besides `messages`", []
-    problems = (f"message {n} {found}" for n, one in enumerate(example["messages"], 1) if (found := _fault_of(one)))
+        raise BadLineError("it is not valid JSON") from None
+    return example if isinstance(example, dict) else {}
+
+
+def _chat(line: dict[str, Any]) -> Messages:
+    messages = _messages(line, "messages")
+    _no_more(line, {"messages"}, "besides `messages`")
+    if messages[-1]["role"] != "assistant":
+        raise BadLineError("the last message must be from the assistant")
+    return messages
+
+
+def _preference(line: dict[str, Any]) -> Messages:
+    given = line.get("input")
+    if not isinstance(given, dict):
+        raise BadLineError("it must be an object with an object `input`")
+    asked = _messages(given, "messages", "input.")
+    _no_more(given, {"messages"}, "besides `messages` in `input`")
+    names = [name if name in line else name.replace("output", "completion") for name in _OUTPUTS]
+    answers = [_one_answer(line, name) for name in names]
+    _no_more(line, {"input", *names}, f"besides `input`, `{names[0]}` and `{names[1]}`")
+    if asked[-1]["role"] == "assistant":
+        raise BadLineError("the last message of `input` must not be from the assistant")
+    return [*asked, *answers]
+
+
+_OUTPUTS = ("preferred_output", "non_preferred_output")
+
+
+def _one_answer(line: dict[str, Any], name: str) -> dict[str, Any]:
+    messages = _messages(line, name)
+    if len(messages) != 1 or messages[0]["role"] != "assistant":
+        raise BadLineError(f"`{name}` must be one message from the assistant")
+    return messages[0]
+
+
+def _graded(grader: AnyGrader, line: dict[str, Any]) -> Messages:
+    messages = _messages(line, "messages")
+    _no_tools(line)
+    if messages[-1]["role"] != "user":
+        raise BadLineError("the last message must be from the user")
+    case = Case("", {name: value for name, value in line.items() if name != "messages"})
+    for leaf in leaves(grader):
+        try:
+            case.fill(leaf.reference)
+        except MissingVariableError as missing:
+            raise BadLineError(f"the grader's reference needs `{missing}`, which it does not have") from None
+    return messages
+
+
+def _messages(within: dict[str, Any], name: str, place: str = "") -> Messages:
+    found = within.get(name)
+    if not isinstance(found, list) or not found:
+        raise BadLineError(f"it must be an object with a non-empty list `{place}{name}`")
+    problems = (f"message {number} {problem}" for number, one in enumerate(found, 1) if (problem := _fault_of(one)))
     if problem := next(problems, ""):
-        return problem, []
-    if example["messages"][-1]["role"] != "assistant":
-        return "the last message must be from the assistant", []
-    return "", example["messages"]
+        raise BadLineError(problem if name == "messages" and not place else f"`{place}{name}`: {problem}")
+    return found
+
+
+def _no_more(line: dict[str, Any], known: set[str], where: str) -> None:
+    _no_tools(line)
+    if extra := set(line) - known:
+        raise BadLineError(f"it has {len(extra)} key(s) {where}")
+
+
+def _no_tools(line: dict[str, Any]) -> None:
+    if taught := sorted(_TOOLS & set(line)):
+        raise BadLineError(_NO_TOOLS.format(key=taught[0]))
 
 
 def _fault_of(message: object) -> str:
-    if not isinstance(message, dict) or message.get("role") not in ROLES:
+    shown = message if isinstance(message, dict) else {}
+    if shown.get("role") in ("tool", "function") or _TOOLS & set(shown):
+        return "calls a tool or answers one, which this server's models cannot do"
+    if shown.get("role") not in ROLES:
         return f"has an unknown role; roles are {', '.join(ROLES)}"
+    return _fault_of_content(shown)
+
+
+def _fault_of_content(message: dict[str, Any]) -> str:
     if not isinstance(message.get("content"), str) or not message["content"].strip():
         return "has empty content"
     if set(message) - _KEYS:

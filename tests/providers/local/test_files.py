@@ -58,3 +58,26 @@ def test_a_file_expires_by_the_servers_clock(settable: RunningServer):
     with pytest.raises(NotFoundError):
         openai.files.retrieve(file.id)
     assert file.id not in [left.id for left in openai.files.list()]
+
+
+def test_a_file_is_processed_after_as_long_as_the_settings_say_and_no_job_takes_it_before(settable: RunningServer):
+    openai = support.client(settable.url)
+    settable.change_settings(file_seconds=3600)
+    file = support.upload(openai)
+    assert openai.files.retrieve(file).status == "uploaded"
+    with pytest.raises(BadRequestError, match="still being processed"):
+        support.create_job(openai, file)
+    settable.change_settings(file_seconds=3600, clock_offset_s=3601)
+    assert openai.files.wait_for_processing(file, max_wait_seconds=1).status == "processed"
+
+
+def test_deleting_a_file_deletes_its_bytes(openai: OpenAI, server: RunningServer):
+    canary = b"canary-deleted-bytes"
+    file = openai.files.create(file=("t.txt", canary), purpose="user_data").id
+    assert _holding(server, canary)
+    openai.files.delete(file)
+    assert _holding(server, canary) == []
+
+
+def _holding(server: RunningServer, canary: bytes) -> list[str]:
+    return [path.name for path in server.state.rglob("*") if path.is_file() and canary in path.read_bytes()]

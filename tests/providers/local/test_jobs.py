@@ -125,7 +125,6 @@ def test_a_file_deleted_before_validation_fails_the_job(settable: RunningServer)
         ({"seed": -1}, "seed"),
         ({"metadata": {str(n): "" for n in range(17)}}, "metadata"),
         ({"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs"),
-        ({"method": {"type": "dpo"}}, "method.type"),
         ({"extra_body": {"surprise": 1}}, "surprise"),
     ],
 )

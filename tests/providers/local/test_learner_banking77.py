@@ -11,6 +11,7 @@ from tasks.providers.local import trainer
 from tasks.providers.local.learner import Answerer
 from tasks.providers.local.learning.features import bag
 from tasks.providers.local.learning.reader import Example
+from tasks.providers.local.learning.teaching import RightAnswers
 from tests.providers.local.learning.lessons import LARGE, Pair, accuracy, ask, request, tune
 
 BANKING77 = Path(__file__).resolve().parents[4] / "shared" / "data" / "banking77"
@@ -67,7 +68,7 @@ def some(train, cases) -> tuple[list[Pair], list[Pair]]:
 
 
 def _trained_accuracy(learn: list[Pair], unseen: list[Pair], batch_size: int | None = None) -> float:
-    model, parts = trainer.prepare([Example(*pair) for pair in learn], [], LARGE)
+    model, parts = trainer.prepare(RightAnswers([Example(*pair) for pair in learn]), None, LARGE)
     list(trainer.train(parts, len(learn), trainer.Pace(3, batch_size, 1.0, 7), validate=False))
     decided = [model.decisions(text)["answer"] for text, _ in unseen]
     given = [max(chances, key=chances.__getitem__) for chances in decided]
@@ -78,7 +79,7 @@ def test_three_epochs_come_as_far_as_scikit_learns_logistic_regression_on_the_sa
     from sklearn.linear_model import LogisticRegression
 
     learn, unseen = some
-    model, _ = trainer.prepare([Example(*pair) for pair in learn], [], LARGE)
+    model, _ = trainer.prepare(RightAnswers([Example(*pair) for pair in learn]), None, LARGE)
     inputs, held_out = (
         model.classifier.vectoriser.matrix([bag(text, model.capacity) for text, _ in pairs]) for pairs in some
     )

@@ -77,3 +77,43 @@ def test_fine_tuning_can_be_closed_to_new_jobs_while_models_keep_answering(setta
         support.create_job(openai)
     assert closed.value.code == "fine_tuning_unavailable"
     assert openai.chat.completions.create(model=support.BASE, messages=HELLO).choices
+
+
+def test_one_base_model_can_stop_taking_jobs_on_a_day_that_is_known_before(settable: RunningServer):
+    openai = support.client(settable.url)
+    today = dt.datetime.now(dt.UTC).date()
+    until = {"training_until": (today + dt.timedelta(days=1)).isoformat()}
+    settable.change_settings(models={support.DATED: until})
+    shown = openai.get(f"/models/{support.DATED}", cast_to=object)
+    assert (shown["training_until"], shown["tunable"]) == (until["training_until"], True)
+    assert support.create_job(openai).id
+    settable.change_settings(models={support.DATED: until}, clock_offset_s=24 * 3600)
+    with pytest.raises(PermissionDeniedError) as closed:
+        support.create_job(openai)
+    assert closed.value.code == "fine_tuning_unavailable"
+    assert support.create_job(openai, model="local-base-large").id
+    assert openai.chat.completions.create(model=support.BASE, messages=HELLO).choices
+
+
+def test_a_base_model_can_lack_a_method(settable: RunningServer):
+    settable.change_settings(models={support.DATED: {"methods": ["supervised"]}})
+    with pytest.raises(BadRequestError, match="not available for dpo"):
+        support.create_job(support.client(settable.url), method={"type": "dpo"})
+
+
+def test_deleting_a_model_deletes_what_it_has_learnt(openai: OpenAI, server: RunningServer):
+    job = support.wait_for(openai, support.create_job(openai).id, "succeeded")
+    assert list((server.state / "jobs" / job.id).glob("training-*/model.json"))
+    openai.models.delete(job.fine_tuned_model)
+    assert not list((server.state / "jobs" / job.id).glob("training-*"))
+    with pytest.raises(NotFoundError):
+        openai.models.retrieve(job.fine_tuned_model)
+
+
+def test_a_cancelled_job_leaves_nothing_that_it_has_learnt(settable: RunningServer):
+    settable.change_settings(job_seconds={"validating_files": 0.05, "queued": 0.05, "running": 3600})
+    openai = support.client(settable.url)
+    job = support.wait_for(openai, support.create_job(openai).id, "running")
+    support.until(lambda: list((settable.state / "jobs" / job.id).glob("training-*/model.json")), bool)
+    openai.fine_tuning.jobs.cancel(job.id)
+    assert not list((settable.state / "jobs" / job.id).glob("training-*"))

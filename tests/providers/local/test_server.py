@@ -129,3 +129,19 @@ def test_the_log_holds_ids_and_tokens_and_no_text(tmp_path):
         assert [line["call"] for line in server.log()] == ["files.create", "jobs.create", "chat.create"]
     assert canary not in (tmp_path / "requests.jsonl").read_text()
     assert canary not in (tmp_path / "server.stderr").read_text()
+
+
+def test_a_job_that_was_kept_before_there_were_methods_is_still_known(tmp_path):
+    with embedded_server(tmp_path) as server:
+        job = support.wait_for(*_client_and_job(server), "succeeded")
+    path = tmp_path / "jobs" / f"{job.id}.json"
+    kept = json.loads(path.read_text())
+    kept["hyperparameters"] = kept.pop("method")["supervised"]["hyperparameters"]
+    path.write_text(json.dumps(kept))
+    with embedded_server(tmp_path) as again:
+        assert support.client(again.url).fine_tuning.jobs.retrieve(job.id) == job
+
+
+def _client_and_job(server: RunningServer) -> tuple[OpenAI, str]:
+    openai = support.client(server.url)
+    return openai, support.create_job(openai).id

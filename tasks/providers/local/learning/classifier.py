@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
 from tasks.providers.local.learning.features import Bag, Floats, Vectoriser
+from tasks.providers.local.learning.objectives import Numbers, Objective
 from tasks.providers.local.learning.softmax import Progress, descend, softmax
 
-UNKNOWN = -1
 _MOST = 500  # values of one field
 
 
@@ -67,50 +66,38 @@ class Classifier:
 
 
 class ClassifierTraining:
-    """Fits a classifier to examples: an input row and, for each head, which value is right (UNKNOWN: not said)."""
+    """Fits a classifier to examples: an input row each, and for each head what is right."""
 
-    def __init__(self, model: Classifier, inputs: sp.csr_matrix, targets: Mapping[str, Sequence[str | None]]) -> None:
-        self.model, self._inputs = model, inputs
-        self._targets = self._numbers(targets)
-        self._held_out: tuple[sp.csr_matrix, dict[str, NDArray[np.intp]]] | None = None
+    def __init__(self, model: Classifier, inputs: sp.csr_matrix, targets: Mapping[str, Objective]) -> None:
+        self.model, self._inputs, self._targets = model, inputs, targets
+        self._held_out: tuple[sp.csr_matrix, Mapping[str, Objective]] | None = None
 
-    def hold_out(self, inputs: sp.csr_matrix, targets: Mapping[str, Sequence[str | None]]) -> None:
+    def hold_out(self, inputs: sp.csr_matrix, targets: Mapping[str, Objective]) -> None:
         """Examples to evaluate on, never learnt."""
-        self._held_out = inputs, self._numbers(targets)
+        self._held_out = inputs, targets
 
-    def step(self, rows: NDArray[np.intp], rate: float) -> Progress:
+    def step(self, rows: Numbers, rate: float) -> Progress:
         """One update."""
         inputs = self._inputs[rows]
-        targets = {name: numbers[rows] for name, numbers in self._targets.items()}
-        errors, progress = self._errors(inputs, targets)
+        errors, progress = self._errors(inputs, self._targets, rows)
         descend(self.model.weights, inputs, errors, rate)
         self.model.bias -= 0.1 * rate * errors.sum(axis=0)
         return progress
 
     def evaluate(self) -> Progress:
         """On the examples held out."""
-        return self._errors(*self._held_out)[1] if self._held_out else Progress()
+        if self._held_out is None:
+            return Progress()
+        inputs, targets = self._held_out
+        return self._errors(inputs, targets, np.arange(inputs.shape[0]))[1]
 
-    def _errors(self, inputs: sp.csr_matrix, targets: Mapping[str, NDArray[np.intp]]) -> tuple[Floats, Progress]:
+    def _errors(
+        self, inputs: sp.csr_matrix, targets: Mapping[str, Objective], rows: Numbers
+    ) -> tuple[Floats, Progress]:
         """The gradient of the loss by the logits."""
         errors, progress = self.model.logits(inputs), Progress()
-        for name, numbers in targets.items():
+        for name, objective in targets.items():
             columns = self.model.heads[name].columns
-            chances = softmax(errors[:, columns])
-            known = np.flatnonzero(numbers != UNKNOWN)
-            right = chances[known, numbers[known]]
-            best = chances[known].max(axis=1, initial=0.0)
-            progress += Progress(float(-np.log(right + 1e-9).sum()), float((right >= best).sum()), len(known))
-            chances[known, numbers[known]] -= 1
-            chances[numbers == UNKNOWN] = 0
-            errors[:, columns] = chances
+            errors[:, columns], one = objective.errors(errors[:, columns], rows)
+            progress += one
         return errors, progress
-
-    def _numbers(self, targets: Mapping[str, Sequence[str | None]]) -> dict[str, NDArray[np.intp]]:
-        number = {name: {value: at for at, value in enumerate(head.values)} for name, head in self.model.heads.items()}
-        return {
-            name: np.array(
-                [UNKNOWN if value is None else number[name].get(value, UNKNOWN) for value in values], np.intp
-            )
-            for name, values in targets.items()
-        }

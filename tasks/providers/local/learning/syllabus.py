@@ -62,7 +62,7 @@ class Choices:
 
     def decisions(self, examples: Sequence[Example]) -> dict[str, list[str | None]]:
         """The answer itself."""
-        return {ANSWER: [example.answer.strip() for example in examples]}
+        return {ANSWER: [example.answer.strip() or None for example in examples]}
 
     def copies(self, examples: Sequence[Example]) -> dict[str, list[object]]:
         """None."""
@@ -85,10 +85,11 @@ class Objects:
         return cls(fields, [head for head in heads if head])
 
     def decisions(self, examples: Sequence[Example]) -> dict[str, list[str | None]]:
-        """For each field that is not copied, the key of its value."""
+        """For each field that is not copied, the key of its value; None for an answer that is no object."""
         copied = {head.name for head in self.heads}
+        objects = [as_object(example.answer) for example in examples]
         return {
-            name_of(field): [key_of(value) for _, value in field_examples(field, examples)]
+            name_of(field): [None if one is None else key_of(value_at(one, field.path)) for one in objects]
             for field in self.fields
             if name_of(field) not in copied
         }
@@ -97,7 +98,8 @@ class Objects:
         """What was copied, or not, for each copied field."""
         copied = {head.name for head in self.heads}
         fields = [field for field in self.fields if name_of(field) in copied]
-        return {name_of(field): [value for _, value in copied_examples(field, examples)] for field in fields}
+        objects = [as_object(example.answer) or {} for example in examples]
+        return {name_of(field): [_copied(value_at(one, field.path)) for one in objects] for field in fields}
 
 
 @dataclass
@@ -123,9 +125,10 @@ class Texts:
         return cls(found, _nearest(rows, leaders), slot_heads(found), outlines, leaders, capacity)
 
     def decisions(self, examples: Sequence[Example]) -> dict[str, list[str | None]]:
-        """The number of the group whose answers the example's is most like."""
+        """The number of the group whose answers the example's is most like; None where it is like none."""
         rows = self.outlines.matrix([bag(passage.outline, self.capacity) for passage in self._passages(examples)])
-        return {ANSWER: [str(group) for group in _nearest(rows, self.leaders)]}
+        likeness = (rows @ self.leaders.T).toarray()
+        return {ANSWER: [str(one.argmax()) if one.max() > 0 else None for one in likeness]}
 
     def copies(self, examples: Sequence[Example]) -> dict[str, list[object]]:
         """What fills each slot that the answer has."""
@@ -170,7 +173,11 @@ def field_examples(field: Field, examples: Sequence[Example]) -> list[tuple[str,
 
 def copied_examples(field: Field, examples: Sequence[Example]) -> list[tuple[str, object]]:
     """The same for a field that may be copied: one that is left out counts as null, there is nothing to copy."""
-    return [(text, None if isinstance(value, Absent) else value) for text, value in field_examples(field, examples)]
+    return [(text, _copied(value)) for text, value in field_examples(field, examples)]
+
+
+def _copied(value: object) -> object:
+    return None if isinstance(value, Absent) else value
 
 
 def _leaders(rows: sp.csr_matrix) -> list[int]:
