@@ -9,7 +9,7 @@ from pydantic import Field
 from data_contracts.contest import Comparison, PromptSearch, Verdict
 from data_contracts.curation import CurationReport
 from data_contracts.document import Document
-from data_contracts.money import Estimate, FineTuned
+from data_contracts.money import Cost, Estimate, FineTuned
 from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.strict import Strict
 from data_contracts.use_case import ResolvedUseCase
@@ -34,6 +34,7 @@ class TrialRecord:
     verdict: Verdict
     answers: pd.DataFrame
     inputs: dict[str, str]
+    cost: Cost
     spent: float
     folder: str
     train_examples: str  # path of the Parquet file that few-shot examples come from

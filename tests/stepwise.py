@@ -30,10 +30,10 @@ def take_data_steps(space: Workspace) -> Workspace:
     return space
 
 
-def take_money_steps(space: Workspace, edge: Edge) -> None:
+def take_money_steps(space: Workspace, edge: Edge, approved: bool = False) -> None:
     """Estimate, seal, find the best prompt, and, unless the run goes without, buy the tune."""
     found = money.estimate(space, edge, space.options.train)
-    money.require_budget(space, edge, found, approved=False)
+    money.require_budget(space, edge, found, approved)
     data.seal(space, edge.ledger)
     contest.search(space, edge, unseen)
     if space.options.train:
@@ -86,7 +86,7 @@ def judged(use_case: Path, **options: Any) -> Finished:
     )
     take_money_steps(space, edge)
     take_contest_steps(space, edge, registry)
-    return Finished(space, ref, conclusion.report(space, ref, edge.ledger))
+    return Finished(space, ref, conclusion.report(space, ref, edge))
 
 
 def registered(use_case: Path, **options: Any) -> VerdictRef:

@@ -11,7 +11,7 @@ from data_contracts.trial import TrialRecord
 from tasks.register import figures
 from tasks.register.store import Store
 
-DOCUMENTS = ("comparison", "verdict", "leakage", "counts", "curation", "sealed", "estimate", "prompt_search")
+DOCUMENTS = ("comparison", "verdict", "leakage", "counts", "curation", "sealed", "estimate", "cost", "prompt_search")
 PAGES = ("report.html", "data.html")
 ANSWERS = ["case", "outcome", "score", "latency_ms", "prompt_tokens", "completion_tokens", "cost"]  # no row text
 POINTS_A_CALL = 1000  # MLflow's limit
@@ -63,11 +63,20 @@ def log_trial(store: Store, trial: TrialRecord, run_id: str) -> None:
         "tunegate.winner": trial.verdict.winner.name,
         "mlflow.note.content": trial.verdict.markdown,
     }
-    store.log(run_id, metrics | {"spent_usd": trial.spent}, params, tags)
+    store.log(run_id, metrics | _money(trial), params, tags)
     for name in (*(f"{document}.json" for document in DOCUMENTS), *PAGES):
         store.client.log_artifact(run_id, str(Path(trial.folder) / name))
     for name, figure in figures.of_trial(trial).items():
         store.client.log_figure(run_id, figure, f"figures/{name}.png")
+
+
+def _money(trial: TrialRecord) -> dict[str, float]:
+    """Estimated and spent in USD, and how many jobs the provider held for the one that was bought."""
+    cost, tuned = trial.cost, trial.tuned
+    parts = {f"cost/{part.part.replace(' ', '_')}_usd": part.actual for part in cost.parts}
+    found = parts | {"estimated_usd": cost.estimated, "quoted_usd": cost.quoted, "spent_usd": trial.spent}
+    found |= {"cost_difference_usd": cost.difference, "jobs_found": tuned.jobs_found if tuned else None}
+    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def log_candidate(store: Store, trial: TrialRecord, scores: CandidateScores, parent: str) -> str:

@@ -1,16 +1,21 @@
 """The last steps: the report, the registry, and what the run answers to whoever started it."""
 
 import json
+import logging
 
 from data_contracts.candidate import Candidate
 from data_contracts.contest import Comparison, PromptSearch, Registration, Verdict, VerdictRef
 from data_contracts.money import Estimate, FineTuned
 from data_contracts.records import Counts, LeakageReport
 from data_contracts.trial import TrialRecord, TrialRef
+from tasks.errors import TunegateError
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
 from tasks.steps import curation, data
-from tasks.workspace import CHAMPION_EXAMPLES, EXAMPLES, Workspace
+from tasks.steps.cost import actual_cost
+from tasks.workspace import CHAMPION_EXAMPLES, EXAMPLES, Edge, Workspace
+
+log = logging.getLogger("tunegate")
 
 
 def champion(space: Workspace, registry: Registry) -> Candidate | None:
@@ -31,11 +36,11 @@ def _version_found(space: Workspace) -> int | None:
     return int(version) if version else None
 
 
-def report(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
+def report(space: Workspace, trial: TrialRef, edge: Edge) -> TrialRecord:
     """Write report.html; the record that registry and report share."""
     from tasks.register.report import render
 
-    record = _record(space, trial, ledger)
+    record = _record(space, trial, edge)
     if not space.folder.has("report.html"):
         space.folder.write_bytes("report.html", render(record).encode())
     return record
@@ -65,7 +70,20 @@ def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: R
     )
 
 
-def _record(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
+def withdraw_loser(space: Workspace, edge: Edge, registry: Registry) -> None:
+    """A tune that no alias leads to is no longer deployed: hosting is paid by the hour. The model itself stays."""
+    if not edge.provider.capabilities.deploys or not space.folder.has("tuned.json"):
+        return
+    tuned = space.folder.read_json("tuned.json", FineTuned)
+    champion = registry.champion()
+    if champion is None or champion.candidate.model != tuned.asked_as:
+        try:
+            edge.provider.withdraw(tuned.model)
+        except TunegateError as error:
+            log.warning("%s may still be deployed, and billed: %s", tuned.asked_as, error)
+
+
+def _record(space: Workspace, trial: TrialRef, edge: Edge) -> TrialRecord:
     folder = space.folder
     test = space.rows("test", ["id", "input"])
     return TrialRecord(
@@ -84,7 +102,8 @@ def _record(space: Workspace, trial: TrialRef, ledger: Ledger) -> TrialRecord:
         verdict=folder.read_json("verdict.json", Verdict),
         answers=folder.read_frame("answers.parquet"),
         inputs=dict(zip(test["id"], test["input"], strict=True)),
-        spent=ledger.spent_in_run(trial.run),
+        cost=actual_cost(space, edge),
+        spent=edge.ledger.spent_in_run(trial.run),
         folder=trial.folder,
         train_examples=_train_examples(space),
     )

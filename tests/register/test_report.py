@@ -198,6 +198,11 @@ def test_an_unknown_price_says_unknown_and_never_zero(record: TrialRecord) -> No
     def forget_training(tuned: Any) -> None:
         tuned["training_cost"] = None
 
+    def forget_cost(cost: Any) -> None:
+        cost.update(estimated=None, actual=None, difference=None)
+        for part in cost["parts"]:
+            part.update(estimated=None, actual=None)
+
     unknown = replace(record, spent=0.0)
     for field, change in {
         "comparison": forget_prices,
@@ -205,11 +210,13 @@ def test_an_unknown_price_says_unknown_and_never_zero(record: TrialRecord) -> No
         "verdict": forget_payback,
         "search": forget_search,
         "tuned": forget_training,
+        "cost": forget_cost,
     }.items():
         unknown = with_changes(unknown, field, change)
     text = shown(unknown)
     assert "Spent in this run unknown, at least $0.00: not every price is known" in text
     assert "Estimated before unknown (training unknown, answers unknown)" in text
+    assert "training unknown, unknown estimated" in text
     assert "Payback unknown" in text
     assert text.count("$") == 1
 

@@ -47,7 +47,7 @@ def lines(space: Workspace) -> list[dict[str, Any]]:
 )
 def test_a_tune_by_another_method_is_bought_and_answers(tmp_path: Path, own_home: Path, bought: dict[str, Any]) -> None:
     space = take_data_steps(begin(use_case(tmp_path / "case", **bought)))
-    take_money_steps(space, edge_of(space))
+    take_money_steps(space, edge_of(space), approved=True)  # nobody knows what reinforcement costs
     tuned = space.folder.read_json("tuned.json", FineTuned)
     assert tuned.model.startswith("ft:local-base-small") and tuned.jobs_found == 1
 

@@ -348,7 +348,7 @@ def test_what_the_run_did_cost_stands_beside_what_was_estimated(copy: Workspace)
 
 def test_what_the_provider_says_that_the_job_cost_wins(copy: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     edge = edge_of(copy)
-    forget(copy, "tuned.json")
+    forget(copy, "tuned.json", "cost.json")
     ask = edge.provider.job
     monkeypatch.setattr(edge.provider, "job", lambda id_: ask(id_).model_copy(update={"cost": 1.25}))
     assert money.wait(workspace.reopen(copy.folder.run), edge, SystemClock(), lambda event: None).training_cost == 1.25
