@@ -34,7 +34,8 @@ def reachable() -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
         code = getattr(error, "error_code", type(error).__name__)
-        cause = f"MLflow says {code}: {shown(re.sub(r'//[^/@ ]+@', '//***@', str(error)))}"
+        said = str(error).partition("[SQL:")[0]  # what follows are parameters of a statement
+        cause = f"MLflow says {code}: {shown(re.sub(r'//[^/@ ]+@', '//***@', said))}"
         remedy = "See that MLFLOW_TRACKING_URI can be reached and written, then `tunegate resume RUN`."
         raise ResumableError("Recording the trial", cause, remedy) from None  # its text may hold a password
 
@@ -64,9 +65,22 @@ class Store:
     @cached_property
     def experiment_id(self) -> str:
         """One experiment a use case, made at the first trial."""
+        from mlflow.exceptions import MlflowException
+
+        if found := self._experiment():
+            return found
+        try:
+            return self._create_experiment()
+        except MlflowException:  # another first trial of the use case was quicker
+            if found := self._experiment():
+                return found
+            raise
+
+    def _experiment(self) -> str | None:
         known = self.client.get_experiment_by_name(self.use_case)
-        if known:
-            return str(known.experiment_id)
+        return str(known.experiment_id) if known else None
+
+    def _create_experiment(self) -> str:
         # With its own location, artifacts are readable through a server and straight from the database alike.
         local = self.uri.startswith("sqlite:")
         location = (home() / "mlartifacts" / self.use_case).as_uri() if local else None
