@@ -117,6 +117,16 @@ def verify(run: str, as_json: bool) -> None:
         sys.exit(1)
 
 
+@cli.command()
+@click.argument("run")
+@JSON
+def purge(run: str, as_json: bool) -> None:
+    """Delete what the provider still holds of a run: uploaded files, the tuned model, its deployment."""
+    from flows import commands
+
+    _say("purge", commands.purge(run), as_json)
+
+
 @cli.group()
 def contract() -> None:
     """Contracts to and from the Open Data Contract Standard (`pip install tunegate[odcs]`)."""
@@ -214,14 +224,30 @@ def _trial(use_case: str, options: Any, as_json: bool, tag: str) -> None:  # noq
     try:
         with prefect_reachable(), tags("tunegate", tag):
             result = trial(use_case, options)
+    except (_ToldToEnd, KeyboardInterrupt) as told:
+        _fail(_last_words(last_claimed()), ResumableError.exit_code if isinstance(told, _ToldToEnd) else 130)
     except ResumableError as error:
         run = last_claimed()
         _fail(f"{error}\nGo on with: tunegate resume {run}" if run else str(error), error.exit_code)
     _say("verdict", result.model_dump(), as_json)
 
 
+class _ToldToEnd(BaseException):
+    """SIGTERM. No Exception, so that nothing on the way takes it for a failure of its own."""
+
+
 def _terminate(_signal: int, _frame: object) -> None:
-    raise ResumableError("The run", "it was asked to end (SIGTERM)", "What was paid is kept.")
+    raise _ToldToEnd
+
+
+def _last_words(run: str | None) -> str:
+    """What became of the run that was interrupted, as the ledger has it."""
+    from tasks.ledger import Ledger
+
+    known = Ledger().run(run) if run else None
+    if known is None or known.state != "stopped":
+        return "Interrupted. What was paid is kept: `tunegate status` says how to go on."
+    return str(known.detail["message"])
 
 
 def _approved(case: Any, yes: bool) -> bool:  # noqa: ANN401 - UseCase, imported late

@@ -1,16 +1,14 @@
 """What the commands around a trial do; they take the trial's own steps, without Prefect."""
 
+from dataclasses import asdict
 from typing import Any
 
 from data_contracts.records import as_json
 from data_contracts.trial import TrialOptions
 from flows.display import reading
 from tasks import workspace
-from tasks.errors import ResumableError
-from tasks.home import run_path
+from tasks.clock import SystemClock
 from tasks.ledger import Ledger
-from tasks.ledger.rows import RunRecord
-from tasks.run_folder import in_progress
 from tasks.steps import audit, curation, data, data_page, money
 from tasks.workspace import Workspace, edge_of
 
@@ -24,13 +22,15 @@ def estimate(use_case: str, settings: dict[str, Any], train: bool) -> dict[str, 
     """Check, then what the trial would cost and could show. The provider is asked for its prices only."""
     space = workspace.start(use_case, TrialOptions(settings=settings, train=train), "estimate")
     _checked(space)
-    return as_json(money.estimate(space, edge_of(space), train and space.case.use_case.fine_tune.enabled))
+    return as_json(money.estimate(space, money.price_edge(space), train and space.case.use_case.fine_tune.enabled))
 
 
 def status() -> dict[str, Any]:
     """Runs and purchases as the ledger has them, newest first."""
+    from flows.standing import standing
+
     ledger = Ledger()
-    runs = [{**_standing(row), "spent": ledger.spent_in_run(row.run)} for row in reversed(ledger.runs())]
+    intents = ledger.intents()
     purchases = [
         {
             "intent": row.key,
@@ -38,10 +38,12 @@ def status() -> dict[str, Any]:
             "run": row.run,
             "state": row.state.value,
             "job": row.job_id,
+            "job_state": row.job_state,
             "model": row.model,
         }
-        for row in reversed(ledger.intents())
+        for row in reversed(intents)
     ]
+    runs = [standing(row, intents, ledger) for row in reversed(ledger.runs())]
     return {"ledger": ledger.name, "runs": runs, "purchases": purchases}
 
 
@@ -51,28 +53,20 @@ def verify(run: str) -> dict[str, Any]:
     return {"run": run, "files": len(space.folder.manifest()), "problems": audit.problems(space)}
 
 
+def purge(run: str) -> dict[str, Any]:
+    """Delete what the provider still holds of a run: files, model, deployment; each looked for again afterwards."""
+    from tasks.steps.purge import purge as delete
+
+    space = workspace.reopen(run)
+    return {"run": run, "deleted": [asdict(item) for item in delete(space, edge_of(space), SystemClock())]}
+
+
 def settle(space: Workspace, found: str | None) -> None:
     """Answer what a parked submission asks: the job's id, or None where there is none."""
     from tasks.finetune.submit import intent_key, resolve
 
     edge = edge_of(space)
     resolve(intent_key(money.order(space), edge.provider), edge.ledger, edge.provider, found)
-
-
-def _standing(row: RunRecord) -> dict[str, Any]:
-    """How a run stands: one that was started and that no living process holds was killed."""
-    state: str = row.state
-    if state == "started":
-        state = "running" if in_progress(run_path(row.run)) else "killed"
-    stopped_part_way = state == "stopped" and row.detail.get("exit_code") == ResumableError.exit_code
-    outcome = {"finished": row.detail.get("decision"), "stopped": row.detail.get("message")}.get(state)
-    return {
-        "run": row.run,
-        "use_case": row.use_case,
-        "state": state,
-        "resumable": state == "killed" or stopped_part_way,
-        "outcome": outcome or "",
-    }
 
 
 def _checked(space: Workspace) -> dict[str, Any]:

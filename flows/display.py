@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from data_contracts.money import Estimate, usd
+
 COLOURS = {"promote": "green", "keep": "cyan", "not enough evidence": "yellow"}
 LEAKS = {"found": "Leaks between train and evaluation rows", "review": "Pairs to look at"}
 MAX_ROWS = 20
@@ -98,15 +100,39 @@ def _leaks(by_partition: dict[str, dict[str, int]]) -> str:
 
 
 def estimate(content: dict[str, Any]) -> None:
-    """The cost before anything is sent."""
+    """The cost before anything is sent, part by part, and what it would show."""
+    found = Estimate.model_validate(content)
     console = Console()
-    table = _table("Estimate", "what", "value")
-    for name, value in content.items():
-        if name != "warnings":
-            table.add_row(name.replace("_", " "), "unknown" if value is None else _number(value))
+    columns = ("part", "model", "requests", "tokens", "price", "cost")
+    table = _table("Estimate", *columns)
+    for name in ("requests", "tokens", "cost"):
+        table.columns[columns.index(name)].justify = "right"
+    for row in found.rows:
+        table.add_row(*(escape(row[name]) for name in columns))
+    table.add_section()
+    table.add_row("total", "", "", "", "", f"[bold]{usd(found.total_cost)}[/bold]")
     console.print(table)
-    for warning in content["warnings"]:
-        console.print(warning, style="yellow", markup=False)
+    _lines(*_about(found))
+    for warning in found.warnings:
+        console.print(warning, style="yellow", markup=False, soft_wrap=True)
+
+
+def _about(found: Estimate) -> Iterator[str]:
+    if found.already_paid:
+        yield "The training job is paid already: a run attaches to it."
+    if found.hours is not None:
+        yield f"It takes about {found.hours:.1f} hours."
+    yield f"This test set shows differences of {100 * found.detectable_difference:.1f} points or more."
+    yield f"Prices: {'; '.join(sorted({row['source'] for row in found.rows})) or 'none needed'}."
+
+
+def purge(content: dict[str, Any]) -> None:
+    """What was deleted at the provider, and whether it is known to be gone."""
+    for item in content["deleted"]:
+        proof = "gone, looked for afterwards" if item["proven"] else "asked to delete; whether it is gone is unknown"
+        _lines(f"{item['kind']:10} {item['id']}: {proof}")
+    if not content["deleted"]:
+        _lines("The provider holds nothing of this run.")
 
 
 def status(content: dict[str, Any]) -> None:
@@ -148,12 +174,13 @@ def _command() -> str:
 def _run(item: dict[str, Any]) -> str:
     lines = [item["run"], f"  {item['use_case']}, {item['state']}, ${item['spent']:.4f} spent"]
     lines += [f"  {item['outcome']}"] if item["outcome"] else []
-    lines += [f"  Go on with: {_command()} resume {item['run']}"] if item["resumable"] else []
+    lines += [f"  job {item['job']}, {item['job_state'] or 'its state unknown'}"] if item["job"] else []
+    lines += [f"  Go on with: {command.replace('tunegate', _command(), 1)}" for command in item["go_on"]]
     return "\n".join(lines)
 
 
 def _purchase(item: dict[str, Any]) -> str:
-    bought = (item[name] for name in ("use_case", "state", "job", "model") if item[name])
+    bought = (item[name] for name in ("use_case", "state", "job", "job_state", "model") if item[name])
     return f"{item['intent'][:SHORT]}  {'  '.join(bought)}"
 
 
@@ -167,12 +194,6 @@ def _lines(*lines: str) -> None:
     console = Console()
     for line in lines:
         console.print(line, soft_wrap=True, markup=False, highlight=False)
-
-
-def _number(value: Any) -> str:  # noqa: ANN401 - whatever a document holds
-    if isinstance(value, float):
-        return f"{value:,.4f}"
-    return "" if value is None else escape(str(value)[:60])
 
 
 def _table(title: str | None, *columns: str) -> Table:

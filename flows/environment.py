@@ -24,6 +24,7 @@ PREFECT = {
     "PREFECT_RUNNER_POLL_FREQUENCY": "2",
 }
 OTHERS = {
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml waits for three of them
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tunegate",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -55,7 +55,19 @@ def _about(case: UseCase) -> str:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve them, see that a dead run frees its slot, and end what an earlier process left behind."""
     from prefect import serve
+    from prefect.client.orchestration import get_client
 
-    serve(*deployments(), pause_on_shutdown=False)
+    from flows.housekeeping import create_automations, keep_house
+
+    served = deployments()
+    with get_client(sync_client=True) as client:
+        create_automations(client)
+    keep_house()
+    serve(*served, pause_on_shutdown=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,10 +7,18 @@ from prefect import flow
 
 from data_contracts.contest import VerdictRef
 from data_contracts.trial import TrialOptions
+from flows import hooks
+from flows.approval import approved, bought
 from tasks import prefect_tasks as stage
 
 
-@flow(name="trial", flow_run_name=stage.name_of_flow_run, on_failure=[stage.note_stop], on_crashed=[stage.note_stop])
+@flow(
+    name="trial",
+    flow_run_name=hooks.name_of_flow_run,
+    on_failure=[hooks.note_stop],
+    on_crashed=[hooks.note_stop],
+    on_cancellation=[hooks.note_cancellation],
+)
 def trial(use_case: str, options: TrialOptions = TrialOptions()) -> VerdictRef:
     """Curate, partition, fine-tune, evaluate against the best prompt, register the winner.
 
@@ -21,7 +29,8 @@ def trial(use_case: str, options: TrialOptions = TrialOptions()) -> VerdictRef:
     started = stage.load(use_case, options)
     validated = stage.validate(stage.curate(started))
     leak_free = stage.check_leakage(stage.partition(validated))
-    searched = stage.search_prompts(stage.estimate(leak_free))
-    tuned = stage.wait(stage.submit(searched))
+    estimated = stage.estimate(leak_free)
+    searched = stage.search_prompts(approved(estimated))
+    tuned = stage.wait(bought(searched, estimated))
     judged = stage.judge(stage.evaluate(tuned))
     return stage.register(judged)

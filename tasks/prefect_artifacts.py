@@ -3,6 +3,8 @@
 Outside a Prefect run (`tunegate check`) artifacts are simply not made.
 """
 
+import contextlib
+import functools
 import logging
 import sys
 import time
@@ -17,12 +19,19 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import ObjectNotFound
+from prefect.settings import PREFECT_UI_URL
+from prefect.states import Cancelled
 
+from data_contracts.money import Estimate, Job, JobEvent, usd
+from tasks.clock import Clock
 from tasks.providers.redact import Redacting
 
 SECONDS_BETWEEN_UPDATES = 2.0  # an update costs the server about 30 ms of CPU
 SECONDS_BETWEEN_LINES = 10.0
+NAMES = {"train_loss": "loss", "valid_loss": "validation loss", "full_valid_loss": "full validation loss"}
 log = logging.getLogger("tunegate")
 
 
@@ -59,10 +68,27 @@ def counts(key: str, values: dict[str, Any], description: str) -> None:
     table(key, rows, description)
 
 
-def markdown(key: str, text: str, description: str) -> None:
-    """A page in the run's Artifacts tab."""
-    if in_a_run():
-        create_markdown_artifact(markdown=text, key=key, description=description)
+def estimate(found: Estimate) -> str:
+    """The cost, part by part, as a page."""
+    columns = ("part", "model", "requests", "tokens", "price", "cost")
+    lines = ["| " + " | ".join(columns) + " |", "|---|---|--:|--:|---|--:|"]
+    lines += ["| " + " | ".join(row[name] for name in columns) + " |" for row in found.rows]
+    paid = "\nThe training job is paid already: the run attaches to it." if found.already_paid else ""
+    hours = "" if found.hours is None else f"\nIt takes about {duration(3600 * found.hours)}."
+    shows = f"The test set shows differences of {100 * found.detectable_difference:.1f} points or more."
+    warnings = "".join(f"\n- {warning}" for warning in found.warnings)
+    prices = sorted({row["source"] for row in found.rows})
+    return "\n".join(
+        [f"# {usd(found.total_cost)} in all\n", *lines, paid, hours, shows, warnings, "\nPrices: " + "; ".join(prices)]
+    )
+
+
+def markdown(key: str, text: str, description: str) -> str:
+    """A page in the run's Artifacts tab; its address in the UI, empty where there is none."""
+    if not in_a_run():
+        return ""
+    artifact = create_markdown_artifact(markdown=text, key=key, description=description)
+    return f"{PREFECT_UI_URL.value()}/artifacts/artifact/{artifact}" if PREFECT_UI_URL.value() else ""
 
 
 def lines(stage: str, what: str) -> Callable[[int], None]:
@@ -78,28 +104,105 @@ def lines(stage: str, what: str) -> Callable[[int], None]:
     return advance
 
 
+class Bar:
+    """How far something has come: a bar in the terminal, a progress artifact in the UI."""
+
+    def __init__(self, what: str, line: Callable[..., None], artifact: UUID | None) -> None:
+        self._what, self._line, self._artifact = what, line, artifact
+        self._told = time.monotonic()
+
+    def show(self, done: float, total: float | None, about: str = "", now: bool = False) -> None:
+        """`about` stands beside the bar. The UI is told every two seconds, or `now`."""
+        said = f"{self._what}: {about}" if about else self._what
+        self._line(completed=done, total=total, description=said)
+        if self._artifact and (now or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES):
+            self._told = time.monotonic()
+            percent = 100.0 * min(1.0, done / total) if total else 0.0
+            update_progress_artifact(self._artifact, progress=percent, description=said)
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """`advance(done, total)` moves a bar in the terminal and a progress artifact in the UI."""
+def bar(what: str) -> Iterator[Bar]:
+    """A bar that stands at its end when the block ends well."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     artifact: UUID | None = None
     if in_a_run():
         artifact = create_progress_artifact(progress=0.0, key=what.lower().replace(" ", "-"), description=what)  # type: ignore[assignment]
-    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = sys.stderr.isatty()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
-        line = bar.add_task(what, total=None)
-        last = time.monotonic()
-
-        def advance(done: int, total: int) -> None:
-            nonlocal last
-            bar.update(line, completed=done, total=total)
-            if artifact and time.monotonic() - last > SECONDS_BETWEEN_UPDATES:
-                last = time.monotonic()
-                update_progress_artifact(artifact, progress=100.0 * done / max(1, total))
-
-        yield advance
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
+        yield Bar(what, functools.partial(shown.update, shown.add_task(what, total=None)), artifact)
     if artifact:
-        update_progress_artifact(artifact, progress=100.0)
+        update_progress_artifact(artifact, progress=100.0, description=f"{what}: done")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """`advance(done, total)` moves a bar."""
+    with bar(what) as shown:
+        yield shown.show
+
+
+class JobView:
+    """A job that is waited for: its state, its steps and losses, and when it may be done."""
+
+    def __init__(self, shown: Bar, clock: Clock) -> None:
+        self._bar, self._clock, self._began = shown, clock, clock.now()
+        self._state, self._finish = "", 0.0
+        self._metrics: dict[str, float] = {}
+
+    def on_job(self, job: Job) -> None:
+        """What a look at it found; a change of its state is a line in the log."""
+        changed, self._state = job.raw_state != self._state, job.raw_state
+        self._finish = job.estimated_finish or 0.0
+        if changed:
+            log.info("job        %s is %s", job.id, job.raw_state)
+        self._show(changed)
+
+    def on_event(self, event: JobEvent) -> None:
+        """What its history says: figures move the bar, words are lines in the log."""
+        if event.metrics:
+            self._metrics.update(event.metrics)
+            self._show(False)
+        else:
+            log.log(logging.INFO if event.level == "info" else logging.WARNING, "job        %s", event.message)
+
+    def _show(self, now: bool) -> None:
+        step, total = self._metrics.get("step", 0.0), self._metrics.get("total_steps")
+        self._bar.show(step, total, ", ".join(self._words()), now)
+
+    def _words(self) -> Iterator[str]:
+        elapsed, left = self._clock.now() - self._began, self._finish - self._clock.now()
+        yield self._state
+        if "total_steps" in self._metrics:
+            yield f"step {self._metrics['step']:.0f} of {self._metrics['total_steps']:.0f}"
+        yield from (f"{NAMES[name]} {value:.3f}" for name, value in self._metrics.items() if name in NAMES)
+        yield f"{duration(elapsed)} so far"
+        if left > 0:
+            yield f"about {duration(left)} left"
+
+
+@contextmanager
+def job(clock: Clock) -> Iterator[JobView]:
+    """The view of a job while it is waited for."""
+    with bar("fine-tune") as shown:
+        yield JobView(shown, clock)
+
+
+def duration(seconds: float) -> str:
+    """A time span with the digits that matter: 45 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def void_form(earlier: str, flow_run_id: str) -> None:
+    """End a flow run that waits, suspended, for an answer: another one goes on with its trial."""
+    if earlier == flow_run_id:
+        return
+    with contextlib.suppress(ObjectNotFound), get_client(sync_client=True) as client:
+        state = client.read_flow_run(UUID(earlier)).state
+        if state is not None and state.is_paused():
+            message = f"Answered elsewhere: flow run {flow_run_id} goes on with this trial."
+            client.set_flow_run_state(UUID(earlier), Cancelled(message=message), force=True)

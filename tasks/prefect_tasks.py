@@ -4,17 +4,18 @@ A task takes what the one before returned, so a skipped stage is a type error. N
 Prefect's database; rows stay in the run folder, and what was paid for stays in the ledger.
 """
 
-import contextlib
+import getpass
 import logging
-from pathlib import Path
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import TypeVar
 
 from prefect import task
 
 from data_contracts.contest import VerdictRef
-from data_contracts.money import JobEvent
+from data_contracts.money import Estimate, JobEvent
 from data_contracts.records import PARTITIONS
 from data_contracts.trial import (
+    ApprovedRef,
     CuratedRef,
     EstimatedRef,
     EvaluatedRef,
@@ -32,12 +33,11 @@ from data_contracts.trial import (
 from tasks import prefect_artifacts as show
 from tasks import workspace
 from tasks.clock import SystemClock
-from tasks.errors import TunegateError
-from tasks.home import run_path
+from tasks.errors import ApprovalRequiredError
 from tasks.ledger import Ledger
+from tasks.providers.watched import watched
 from tasks.register.mlflow_registry import Registry
-from tasks.run_folder import RunFolder
-from tasks.steps import conclusion, contest, curation, data, money
+from tasks.steps import conclusion, contest, curation, data, money, opening
 from tasks.workspace import Workspace, edge_of
 
 log = logging.getLogger("tunegate")
@@ -51,22 +51,25 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
     show.redact_logs()
     from prefect.runtime import flow_run
 
-    space = workspace.resumable(options.resume) if options.resume else workspace.start(use_case, options)
-    space.folder.claim()
-    case, first = space.case.use_case, space.options
     flow_run_id, ledger = str(flow_run.id or ""), Ledger()
-    ledger.record_run(space.folder.run, case.name, "started", {"flow_run_id": flow_run_id})
+    space = opening.open_run(use_case, options, flow_run_id, ledger)
+    space.folder.claim()
+    case, first, run = space.case.use_case, space.options, space.folder.run
+    if (known := ledger.run(run)) and known.detail.get("waits_for"):
+        show.void_form(str(known.detail["flow_run_id"]), flow_run_id)
+    new_yes = {"approved": False} if options.resume and options.approve_spending else {}
+    ledger.record_run(run, case.name, "started", {"flow_run_id": flow_run_id, "waits_for": "", **new_yes})
     trial = TrialRef(
-        run=space.folder.run,
-        started=workspace.started(space.folder.run),
+        run=run,
+        started=workspace.started(run),
         use_case=case.name,
         folder=str(space.folder.path),
-        mlflow_run_id=Registry(case.name).open_trial(space.folder.run, {"tunegate.flow_run": flow_run_id}),
+        mlflow_run_id=Registry(case.name).open_trial(run, {"tunegate.flow_run": flow_run_id}),
         train=first.train and case.fine_tune.enabled,
         approved=first.approve_spending or options.approve_spending,
     )
-    ledger.record_run(trial.run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
-    log.info("run        %s (%s)", trial.run, trial.folder)
+    ledger.record_run(run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
+    log.info("run        %s (%s)", run, trial.folder)
     return trial
 
 
@@ -127,29 +130,44 @@ def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
 
 @task
 def estimate(leak_free: LeakFreeRef) -> EstimatedRef:
-    """Say what the run will cost and can show; stop where the budget or a missing approval says so."""
+    """Say what the run will cost and can show."""
     space = workspace.of(leak_free.trial)
-    edge = edge_of(space)
-    found = money.estimate(space, edge, leak_free.trial.train)
+    found = money.estimate(space, edge_of(space), leak_free.trial.train)
     log.info("estimate   %s", found.sentence)
     for warning in found.warnings:
         log.warning("           %s", warning)
-    show.counts("estimate", found.model_dump(), "Before anything is sent")
-    money.require_budget(space, edge, found, leak_free.trial.approved)
-    data.seal(space, edge.ledger)
-    return _ref(space, EstimatedRef, leak_free.trial, "estimate.json")
+    page = show.markdown("estimate", show.estimate(found), "Before anything is sent")
+    ref = _ref(space, EstimatedRef, leak_free.trial, "estimate.json")
+    return ref.model_copy(update={"page": page})
 
 
 @task
-def search_prompts(estimated: EstimatedRef) -> SearchedRef:
+def authorise(estimated: EstimatedRef) -> ApprovedRef:
+    """Stop where a cap or a missing yes says so; then seal the test set. `--yes` goes on record."""
+    space, trial = workspace.of(estimated.trial), estimated.trial
+    edge, found = edge_of(space), space.folder.read_json("estimate.json", Estimate)
+    try:
+        money.require_budget(space, edge, found, approved=False)
+    except ApprovalRequiredError:
+        if not opening.yes_in_advance(trial, edge.ledger):
+            raise
+        money.approve_spending(space, edge.ledger, found, getpass.getuser(), "--yes")
+        edge.ledger.record_run(trial.run, trial.use_case, "started", {"approved": True})
+        log.info("approved   by %s", getpass.getuser())
+    data.seal(space, edge.ledger)
+    return _ref(space, ApprovedRef, trial, "estimate.json")
+
+
+@task
+def search_prompts(approved: ApprovedRef) -> SearchedRef:
     """Try every prompt on every base model on validation rows; the best one is the tune's rival."""
-    space = workspace.of(estimated.trial)
+    space = workspace.of(approved.trial)
     with show.progress("prompt search") as advance:
         found = contest.search(space, edge_of(space), advance)
     best = found.tried[0]
     log.info("prompts    %d tried, best %s: %s %.3f", len(found.tried), best.candidate.name, found.metric, best.score)
     show.table("prompt-search", [item.row for item in found.tried], f"Prompts on validation, by {found.metric}")
-    return _ref(space, SearchedRef, estimated.trial, "prompt_search.json")
+    return _ref(space, SearchedRef, approved.trial, "prompt_search.json")
 
 
 @task
@@ -171,17 +189,15 @@ def wait(submitted: SubmittedRef) -> TunedRef:
     space, trial = workspace.of(submitted.trial), submitted.trial
     if not trial.train:
         return _ref(space, TunedRef, trial)
-    registry = Registry(trial.use_case)
-    with show.progress("fine-tune") as advance:
+    registry, edge, clock = Registry(trial.use_case), edge_of(space), SystemClock()
+    with show.job(clock) as view:
 
         def on_event(event: JobEvent) -> None:
-            if not event.metrics:
-                log.log(logging.INFO if event.level == "info" else logging.WARNING, "job        %s", event.message)
+            view.on_event(event)
             registry.log_events(trial.mlflow_run_id, [event])
-            if "total_steps" in event.metrics:
-                advance(int(event.metrics["step"]), int(event.metrics["total_steps"]))
 
-        tuned = money.wait(space, edge_of(space), SystemClock(), on_event)
+        overheard = replace(edge, provider=watched(edge.provider, view.on_job))
+        tuned = money.wait(space, overheard, clock, on_event)
     log.info("tuned      %s", tuned.model)
     return _ref(space, TunedRef, trial, "tuned.json")
 
@@ -219,40 +235,18 @@ def judge(evaluated: EvaluatedRef) -> JudgedRef:
 def register(judged: JudgedRef) -> VerdictRef:
     """Write the report, register the winner in MLflow, move the champion alias."""
     space, trial = workspace.of(judged.trial), judged.trial
-    ledger, registry = Ledger(), Registry(trial.use_case)
-    record = conclusion.report(space, trial, ledger)
+    edge, registry = edge_of(space), Registry(trial.use_case)
+    record = conclusion.report(space, trial, edge)
     result = conclusion.register(space, trial, record, registry)
+    conclusion.withdraw_loser(space, edge, registry)
     registry.close(trial.mlflow_run_id, "FINISHED")
-    ledger.record_run(trial.run, trial.use_case, "finished", {"decision": result.decision, "winner": result.winner})
+    decided = {"decision": result.decision, "winner": result.winner}
+    edge.ledger.record_run(trial.run, trial.use_case, "finished", decided)
     space.folder.release()
+    log.info("cost       %s", record.cost.sentence)
+    show.table("cost", [item.model_dump() for item in record.cost.parts], record.cost.sentence)
     log.info("register   %s", result.model_uri)
     return result
-
-
-def name_of_flow_run() -> str:
-    """The flow run's name in the UI: the use case, and what is special about this run."""
-    from prefect.runtime import flow_run
-
-    name = Path(str(flow_run.parameters["use_case"])).stem
-    options = TrialOptions.model_validate(flow_run.parameters.get("options") or {}, from_attributes=True)
-    if options.resume:
-        return f"{name}, resumed {options.resume}"
-    return name if options.train else f"{name}, prompts only"
-
-
-def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - Prefect calls by these names
-    """Hook: ledger and MLflow learn that the run stopped, so that `tunegate status` can say how to go on."""
-    ledger = Ledger()
-    for row in ledger.runs():
-        if row.state == "started" and row.detail.get("flow_run_id") == str(flow_run.id):
-            error = state.result(raise_on_failure=False)
-            said = str(error) if isinstance(error, TunegateError) else str(state.message or state.name)
-            code = getattr(error, "exit_code", 75 if state.is_crashed() else 1)
-            ledger.record_run(row.run, row.use_case, "stopped", {"message": said[:500], "exit_code": code})
-            RunFolder(run_path(row.run)).release()
-            if "mlflow_run_id" in row.detail:
-                with contextlib.suppress(TunegateError):  # MLflow may be what stopped the run
-                    Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
 
 
 def _ref(space: Workspace, kind: type[Ref], trial: TrialRef, *files: str) -> Ref:

@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 import uvicorn
+from openai import OpenAI
 
 from deployments.webhooks import MAX_BODY_BYTES, PATH, create_app
 from tasks.errors import ConfigurationError
 from tasks.ledger import Ledger
 from tasks.providers.webhooks import Verifier
+from tests.embedded import embedded_server
 
 KEY = b"a signing key of 32 random bytes"
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
@@ -31,6 +33,8 @@ EVENT = {
     "type": "fine_tuning.job.succeeded",
     "data": {"id": "ftjob-abc123"},
 }
+MESSAGES = [{"role": "user", "content": "hammer or plum"}, {"role": "assistant", "content": "tools"}]
+TRAINING = b"".join(json.dumps({"messages": MESSAGES}).encode() + b"\n" for _ in range(12))
 
 
 @dataclass
@@ -183,3 +187,17 @@ def test_a_missing_secret_ends_the_command_with_2(tmp_path: Path, monkeypatch: p
     done = CliRunner().invoke(main, [])
     assert done.exit_code == 2
     assert "OPENAI_WEBHOOK_SECRET is not set" in done.output.replace(":", "")
+
+
+def test_the_end_of_a_job_reaches_whoever_waits_for_it(receiver: Receiver, tmp_path: Path) -> None:
+    """The embedded provider signs and sends, the route takes in, and the ledger says when to look."""
+    webhooks = {"url": f"http://127.0.0.1:{receiver.port}{PATH}", "secret": SECRET}
+    with embedded_server(tmp_path / "provider", settings={"webhooks": webhooks}) as server:
+        client = OpenAI(base_url=server.url, api_key="any", max_retries=0)
+        training = client.files.create(file=("train.jsonl", TRAINING), purpose="fine-tune")
+        job = client.fine_tuning.jobs.create(model="local-base-small", training_file=training.id)
+        deadline = time.monotonic() + 60
+        while receiver.ledger.nudged_at(job.id) is None:
+            assert time.monotonic() < deadline, "no message came"
+            time.sleep(0.05)
+        assert client.fine_tuning.jobs.retrieve(job.id).status == "succeeded"

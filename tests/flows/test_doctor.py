@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,21 @@ from sqlalchemy import text
 
 from data_contracts.load import load
 from data_contracts.provider import ProviderSettings
+from data_contracts.use_case import FineTune
 from flows.doctor import examine
 from flows.doctor.finding import Finding
 from flows.doctor.installation import LIMITS, home_is_private, packages, python
 from flows.doctor.prefect_server import prefect_server as examine_prefect
 from flows.doctor.prefect_server import server_findings
-from flows.doctor.provider import lifetimes, provider
+from flows.doctor.provider import _outlived, lifetimes, provider, training, tunable
 from flows.doctor.stores import ledger, mlflow_store
 from flows.doctor.use_case_files import source
 from tasks.ledger import Ledger
-from tasks.providers.protocol import ModelInfo
+from tasks.providers.protocol import ModelInfo, TrainingAccess
 from tests.command import Shell
 from tests.embedded import RunningServer, embedded_server
 from tests.prefect_server import prefect_server
-from tests.small_use_case import small_use_case
+from tests.small_use_case import USE_CASE, small_use_case
 
 TODAY = dt.date(2026, 11, 22)
 KEY = "sk-" + "not-a-real-key-0123456789"
@@ -252,7 +254,62 @@ def test_a_base_model_that_the_provider_does_not_offer_is_broken() -> None:
     assert found.state == "broken"
 
 
+MINI = ModelInfo("mini", 0, "somebody", tunable=True, training_until="2027-01-06")
+TUNE = FineTune(base_model="mini")
+
+
+@pytest.mark.parametrize(("opened", "state"), [(True, "fine"), (None, "fine"), (False, "broken")])
+def test_training_that_is_closed_is_broken_with_where_else_to_go(opened: bool | None, state: str) -> None:
+    found = training(TrainingAccess(opened, "closed on 2027-01-06"))
+    assert (found.what, found.state) == ("training", state)
+    assert "closed on 2027-01-06" in found.finding
+    assert state == "fine" or "nebius" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "said"),
+    [
+        ({}, "note", "45 days"),
+        ({"training_until": "2027-12-31"}, "fine", "2027-12-31"),
+        ({"training_until": None}, "fine", "no end given"),
+        ({"training_until": None, "tunable": None}, "fine", "not said"),
+        ({"training_until": "2026-11-22"}, "broken", "takes no fine-tuning jobs"),
+        ({"tunable": False}, "broken", "takes no fine-tuning jobs"),
+        ({"id": "another"}, "note", "only a job would tell"),
+    ],
+)
+def test_a_base_model_is_judged_by_whether_and_how_long_it_is_trained(
+    changes: dict[str, Any], state: str, said: str
+) -> None:
+    maxi = ModelInfo("maxi", 0, "somebody", tunable=True)
+    [found] = tunable(TUNE, [replace(MINI, **changes), maxi], TODAY)
+    assert (found.state, said in found.finding) == (state, True)
+    assert state == "fine" or "maxi" in found.fix
+
+
+def test_a_base_model_that_is_trained_longer_than_it_answers_is_not_reported_as_gone() -> None:
+    gone = ModelInfo("mini", 0, "somebody", "2026-10-14", tunable=True, training_until="2027-04-14")
+    assert _outlived(TUNE, [gone], TODAY)
+    assert not _outlived(TUNE, [replace(gone, shutdown_date="2027-01-14")], TODAY)
+    assert not _outlived(TUNE, [replace(gone, training_until=None)], TODAY)
+
+
 # ------------------------------------------------------------ a use case
+
+
+def test_each_endpoint_is_looked_at_with_the_models_that_are_asked_there(
+    server: RunningServer, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_KEY", "any")
+    endpoints = {"other": {"name": "openai", "base_url": server.url, "api_key_env": "OTHER_KEY"}}
+    models = ["local-base-small", {"model": "gone-model", "endpoint": "other"}]
+    path = small_use_case(
+        tmp_path / "case", endpoints=endpoints, prompts={**USE_CASE["prompts"], "base_models": models}
+    )
+    found = {item["what"]: item for item in examine(str(path))["findings"]}
+    assert found["endpoint other"]["state"] == "fine"
+    assert found["training"]["state"] == found["tunable base"]["state"] == "fine"
+    assert "gone-model" in found["base model"]["finding"]
 
 
 def test_a_use_case_in_order_has_nothing_broken(server: RunningServer, home: Path, tmp_path: Path) -> None:

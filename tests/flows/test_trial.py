@@ -93,6 +93,8 @@ def test_mlflow_holds_one_run_a_trial_one_nested_run_a_candidate_and_the_loss_cu
     losses = client.get_metric_history(first.mlflow_run_id, "job/train_loss")
     assert len(losses) > 5
     assert losses[-1].value < losses[0].value
+    curves = {"train_loss", "valid_loss", "train_mean_token_accuracy", "valid_mean_token_accuracy"}
+    assert {f"job/{name}" for name in curves} <= set(parent.data.metrics)
 
 
 def test_no_row_text_and_no_pickle_stand_in_mlflow(first: VerdictRef) -> None:

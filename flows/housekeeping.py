@@ -1,0 +1,110 @@
+"""What nobody else ends: runs whose process is gone, and forms that nobody answered in time."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from data_contracts.load import read_yaml
+from flows.approval import FORM
+from tasks.errors import ResumableError
+from tasks.home import run_path
+from tasks.ledger import Ledger
+from tasks.ledger.rows import RunRecord
+from tasks.run_folder import in_progress
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import State
+
+AUTOMATIONS = Path(__file__).parents[1] / "deployments" / "automations.yaml"
+SWEEP_S = 60.0
+GONE = "Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
+UNANSWERED = "Nobody approved its cost in time; nothing was spent. To go on after all: tunegate resume {run} --yes"
+WITHDRAWN = "It was ended in Prefect while it waited for a yes to its cost. To go on: tunegate resume {run} --yes"
+log = logging.getLogger("tunegate.housekeeping")
+
+
+def create_automations(client: "SyncPrefectClient") -> list[str]:
+    """Create what deployments/automations.yaml describes; the names of those that were missing.
+
+    One that is there stays as it is: somebody may have changed or paused it on purpose.
+    """
+    from prefect.events.schemas.automations import AutomationCore
+
+    described = [AutomationCore.model_validate(plain) for plain in read_yaml(AUTOMATIONS)["automations"]]
+    known = {item.name for item in client.read_automations()}
+    missing = [item for item in described if item.name not in known]
+    for item in missing:
+        client.create_automation(item)
+    return [item.name for item in missing]
+
+
+def sweep(client: "SyncPrefectClient") -> list[str]:
+    """End what has ended in truth, in Prefect and in the ledger; the runs concerned.
+
+    Only runs whose folder is on this machine are judged: whether their process lives is told by the folder's lock.
+    """
+    ledger = Ledger()
+    open_runs = [row for row in ledger.runs() if row.state == "started" or row.detail.get("waits_for") == FORM]
+    here = [row for row in open_runs if row.detail.get("flow_run_id") and run_path(row.run).is_dir()]
+    return [row.run for row in here if not in_progress(run_path(row.run)) and _end(row, client, ledger)]
+
+
+def keep_house() -> threading.Thread:
+    """Sweep now and every minute, beside whatever else this process does."""
+    thread = threading.Thread(target=_sweep_on, name="housekeeping", daemon=True)
+    thread.start()
+    return thread
+
+
+def _sweep_on() -> None:
+    from prefect.client.orchestration import get_client
+
+    while True:
+        try:
+            with get_client(sync_client=True) as client:
+                for run in sweep(client):
+                    log.warning("run %s was ended: nobody works on it", run)
+        except Exception as error:  # a server that restarts must not end the housekeeping
+            log.warning("sweeping failed: %s", type(error).__name__)
+        time.sleep(SWEEP_S)
+
+
+def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
+    state = _state(row, client)
+    if state is None:
+        return False
+    if row.state == "started" and (state.is_running() or state.is_cancelling() or state.is_crashed()):
+        _tell_prefect(row, client, "Crashed", GONE)
+        return _note(row, ledger, GONE, exit_code=ResumableError.exit_code, waits_for="")
+    if row.detail.get("waits_for") == FORM and state.is_final():
+        if state.is_failed():
+            _tell_prefect(row, client, "Failed", UNANSWERED)
+        return _note(row, ledger, UNANSWERED if state.is_failed() else WITHDRAWN, waits_for="yes")
+    return False
+
+
+def _state(row: RunRecord, client: "SyncPrefectClient") -> "State[Any] | None":
+    """None: the run belongs to another server, or its record was deleted."""
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        return client.read_flow_run(UUID(row.detail["flow_run_id"])).state
+    except ObjectNotFound:
+        return None
+
+
+def _tell_prefect(row: RunRecord, client: "SyncPrefectClient", name: str, message: str) -> None:
+    from prefect import states
+
+    state = getattr(states, name)(message=message.format(run=row.run))
+    client.set_flow_run_state(UUID(row.detail["flow_run_id"]), state, force=True)
+
+
+def _note(row: RunRecord, ledger: Ledger, message: str, **detail: Any) -> bool:  # noqa: ANN401 - JSON
+    told = {"message": message.format(run=row.run), **detail}
+    ledger.record_run(row.run, row.use_case, "stopped", told)
+    return True

@@ -1,0 +1,69 @@
+"""How a run stands, and with which command it goes on."""
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from data_contracts.money import Submission
+from tasks import workspace
+from tasks.errors import ResumableError, TunegateError
+from tasks.home import run_path
+from tasks.ledger import Ledger
+from tasks.ledger.rows import Intent, IntentState, RunRecord
+from tasks.run_folder import in_progress
+
+INTERRUPTED = 130
+WAITS = {"form": "waits for an approval in Prefect", "yes": "waits for an approval"}
+
+
+def standing(row: RunRecord, intents: Sequence[Intent], ledger: Ledger) -> dict[str, Any]:
+    """A run with what it spent and bought. One that was started and that no living process holds was killed."""
+    state = _state(row)
+    bought = _bought(row.run, intents)
+    parked = state not in ("running", "finished") and bought is not None and bought.state is IntentState.SUBMITTING
+    commands = [] if state in ("running", "finished") else _commands(row, state, parked)
+    outcome = {"finished": row.detail.get("decision"), "running": ""}.get(state, row.detail.get("message"))
+    return {
+        "run": row.run,
+        "use_case": row.use_case,
+        "state": "parked" if parked else state,
+        "resumable": bool(commands),
+        "go_on": commands,
+        "outcome": "" if state == "killed" else outcome or "",
+        "spent": ledger.spent_in_run(row.run),
+        "job": bought.job_id if bought else None,
+        "job_state": bought.job_state if bought else None,
+    }
+
+
+def _state(row: RunRecord) -> str:
+    if row.state == "started":
+        return "running" if in_progress(run_path(row.run)) else "killed"
+    return WAITS.get(str(row.detail.get("waits_for")), row.state) if row.state == "stopped" else row.state
+
+
+def _commands(row: RunRecord, state: str, parked: bool) -> list[str]:
+    """What a person may type next; none where only a new run helps."""
+    resume = f"tunegate resume {row.run}"
+    if parked:
+        return [resume, f"{resume} --found JOB", f"{resume} --absent"]
+    if state in WAITS.values():
+        return [f"{resume} --yes"] if _command_line_may_approve(row.run) else []
+    part_way = row.detail.get("exit_code") in (ResumableError.exit_code, INTERRUPTED)
+    return [resume] if state == "killed" or part_way else []
+
+
+def _bought(run: str, intents: Sequence[Intent]) -> Intent | None:
+    """The purchase that the run is attached to, or that it began."""
+    with contextlib.suppress(TunegateError):  # its folder may lie on another machine
+        folder = workspace.reopen(run).folder
+        if folder.has("submission.json"):
+            key = folder.read_json("submission.json", Submission).intent
+            return next((item for item in intents if item.key == key), None)
+    return next((item for item in reversed(intents) if item.run == run), None)
+
+
+def _command_line_may_approve(run: str) -> bool:
+    with contextlib.suppress(TunegateError):
+        return workspace.reopen(run).case.use_case.budget.command_line_may_approve
+    return True

@@ -1,0 +1,218 @@
+"""A deployed run that costs more than the threshold waits, suspended, for a person's yes to this very cost."""
+
+import contextlib
+import getpass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Pause
+from prefect.flow_engine import run_flow
+from prefect.states import AwaitingRetry, Failed
+
+from data_contracts.money import Estimate
+from data_contracts.trial import TrialOptions
+from flows.trial import trial
+from tasks import workspace
+from tasks.decide.readiness import estimate_sha256
+from tasks.errors import ApprovalRequiredError
+from tasks.ledger import Ledger
+from tasks.ledger.rows import RunRecord
+from tasks.workspace import Workspace
+from tests.embedded import RunningServer, embedded_server
+from tests.flows.worker import Prefect, at_prefect, await_that, deployed, kill, worker
+from tests.prefect_server import prefect_server
+from tests.small_use_case import small_use_case
+
+ASKS = {"per_run": 50, "approval_above": 0}
+ANOTHER_JOB = {"fine_tune.generation": 2}  # else everything is paid for once, and costs nothing
+PAID = {"files.create", "jobs.create", "chat.create"}
+
+
+@dataclass
+class Deployed:
+    """The use case `small`, which always needs a yes, and a person at Prefect. A worker is played by `work`."""
+
+    prefect: Prefect
+    provider: RunningServer
+    use_case: Path
+    deployment: UUID = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deployment = trial.to_deployment(name="approving").apply()  # type: ignore[union-attr, assignment]
+
+    def start(self, **options: Any) -> UUID:
+        """A run, worked on until it waits."""
+        parameters = {"use_case": str(self.use_case), "options": options}
+        flow_run = self.prefect.client.create_flow_run_from_deployment(self.deployment, parameters=parameters).id
+        self.work(flow_run)
+        return flow_run
+
+    def work(self, flow_run: UUID) -> State[Any]:
+        """What a worker's process does with a run that is due; the state in which it leaves it."""
+        found = self.prefect.run(flow_run)
+        with contextlib.suppress(Pause):
+            run_flow(trial, flow_run=found, parameters=found.parameters, return_type="state")
+        state = self.prefect.run(flow_run).state
+        assert state is not None
+        return state
+
+    def ask_again(self, flow_run: UUID) -> State[Any]:
+        """Somebody retries a run whose form ran out of time."""
+        for state in (Failed(message="The flow was paused and never resumed."), AwaitingRetry()):
+            self.prefect.client.set_flow_run_state(flow_run, state, force=True)
+        return self.work(flow_run)
+
+    def row(self, flow_run: UUID) -> RunRecord:
+        [row] = [row for row in Ledger().runs() if row.detail.get("flow_run_id") == str(flow_run)]
+        return row
+
+    def space(self, flow_run: UUID) -> Workspace:
+        return workspace.reopen(self.row(flow_run).run)
+
+    def yes(self, flow_run: UUID, **form: str) -> None:
+        said = self.prefect.answer(flow_run, **{"approve": "yes", "your_name": "Ada", **form})
+        assert said["status"] == "ACCEPT", said
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Deployed]:
+    folder = tmp_path_factory.mktemp("approving")
+    with (
+        embedded_server(folder / "server") as server,
+        pytest.MonkeyPatch.context() as patch,
+        at_prefect(prefect_api) as prefect,
+    ):
+        patch.setenv("TUNEGATE_HOME", str(folder / "home"))
+        patch.setenv("TUNEGATE_PROVIDER_URL", server.url)
+        yield Deployed(prefect, server, small_use_case(folder / "case", budget=ASKS))
+
+
+@pytest.fixture(scope="module")
+def waiting(here: Deployed) -> UUID:
+    """A run that waits."""
+    return here.start()
+
+
+def paid_calls(server: RunningServer) -> list[str]:
+    return [line["call"] for line in server.log() if line["call"] in PAID]
+
+
+def test_it_suspends_before_anything_is_paid(here: Deployed, waiting: UUID) -> None:
+    state = here.prefect.run(waiting).state
+    assert state is not None
+    assert state.name == "Suspended"
+    assert paid_calls(here.provider) == []
+
+
+def test_the_ledger_knows_what_it_waits_for_and_until_when(here: Deployed, waiting: UUID) -> None:
+    row = here.row(waiting)
+    assert (row.state, row.detail["waits_for"], row.detail["exit_code"]) == ("stopped", "form", 4)
+    assert "waits for a yes to its cost in Prefect's UI until" in row.detail["message"]
+
+
+def test_the_form_asks_for_a_decision_a_name_and_a_note_and_links_the_estimate(here: Deployed, waiting: UUID) -> None:
+    asked = here.prefect.inputs(waiting)
+    assert set(asked["schema"]["properties"]) == {"approve", "your_name", "note"}
+    assert asked["schema"]["required"] == ["approve", "your_name"]
+    assert "default" not in asked["schema"]["properties"]["approve"], "the form must not choose"
+    assert "/artifacts/artifact/" in asked["description"]
+    assert "**small** is about to spend **$0.1" in asked["description"]
+
+
+@pytest.mark.parametrize("form", [{"approve": "perhaps", "your_name": "Ada"}, {"approve": "yes"}], ids=str)
+def test_an_answer_that_is_none_leaves_it_waiting(here: Deployed, waiting: UUID, form: dict[str, str]) -> None:
+    assert here.prefect.answer(waiting, **form)["status"] == "REJECT"
+    state = here.prefect.run(waiting).state
+    assert state is not None
+    assert state.name == "Suspended"
+
+
+def test_a_yes_to_what_is_no_longer_the_estimate_is_asked_for_again(here: Deployed, waiting: UUID) -> None:
+    folder = here.space(waiting).folder
+    estimate = folder.read_json("estimate.json", Estimate)
+    dearer = estimate.model_copy(update={"total_cost": 9.0, "training_cost": 8.9})
+    folder.write_json("estimate.json", dearer)
+    here.yes(waiting, note="to the old one")
+    assert here.work(waiting).name == "Suspended"
+    assert Ledger().approval(folder.run, "spending", estimate_sha256(dearer)) is None
+
+
+def test_a_yes_goes_on_record_and_the_run_goes_on_in_its_own_folder(here: Deployed, waiting: UUID) -> None:
+    here.yes(waiting, note="worth it")
+    assert here.work(waiting).name == "Completed"
+    folder = here.space(waiting).folder
+    assert here.row(waiting).state == "finished"
+    approval = Ledger().approval(folder.run, "spending", estimate_sha256(folder.read_json("estimate.json", Estimate)))
+    assert approval is not None
+    assert (approval.approved_by, approval.note, approval.amount) == ("Ada", "worth it", 9.0)
+    assert paid_calls(here.provider).count("jobs.create") == 1
+
+
+def test_a_no_ends_it_with_the_exit_code_of_a_missing_approval_and_says_who_and_why(here: Deployed) -> None:
+    flow_run = here.start(settings=ANOTHER_JOB)
+    here.prefect.answer(flow_run, approve="no", your_name="Bob", note="too dear.")
+    assert here.work(flow_run).name == "Failed"
+    known = here.row(flow_run).detail
+    assert known["exit_code"] == 4
+    assert known["message"].startswith(f"Bob said no to the cost of run {here.row(flow_run).run} (too dear); nothing")
+
+
+def test_a_form_that_ran_out_of_time_is_asked_again_on_a_retry(here: Deployed) -> None:
+    flow_run = here.start(settings=ANOTHER_JOB)
+    run = here.row(flow_run).run
+    assert here.ask_again(flow_run).name == "Suspended"
+    assert here.row(flow_run).run == run
+    here.yes(flow_run)
+    assert here.work(flow_run).name == "Completed"
+
+
+def test_a_tick_in_the_starting_form_is_a_yes_to_the_first_estimate(here: Deployed) -> None:
+    flow_run = here.start(approve_spending=True, settings={"fine_tune.generation": 3})
+    state = here.prefect.run(flow_run).state
+    assert state is not None
+    assert state.name == "Completed"
+
+
+def test_the_command_line_takes_over_with_a_yes_of_its_own_and_the_form_is_void(here: Deployed) -> None:
+    waiting = here.start(settings={"fine_tune.generation": 4})
+    run = here.row(waiting).run
+    with pytest.raises(ApprovalRequiredError):
+        trial(str(here.use_case), TrialOptions(resume=run))
+    state, row = here.prefect.run(waiting).state, Ledger().run(run)
+    assert state is not None
+    assert row is not None
+    assert (state.name, row.detail["waits_for"], row.detail["exit_code"]) == ("Cancelled", "yes", 4)
+    trial(str(here.use_case), TrialOptions(resume=run, approve_spending=True))
+    estimate = workspace.reopen(run).folder.read_json("estimate.json", Estimate)
+    approval = Ledger().approval(run, "spending", estimate_sha256(estimate))
+    assert approval is not None
+    assert (approval.approved_by, approval.note) == (getpass.getuser(), "--yes")
+
+
+@pytest.mark.slow
+def test_it_waits_through_a_restart_of_server_and_worker(
+    tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded_server(tmp_path / "server") as server:
+        monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("TUNEGATE_PROVIDER_URL", server.url)
+        deployed(tmp_path, "dear", budget=ASKS)
+        with (
+            prefect_server(tmp_path / "prefect") as api,
+            at_prefect(api) as prefect,
+            worker(tmp_path, api) as first,
+        ):
+            flow_run = prefect.start("dear")
+            prefect.await_state(flow_run, "Suspended")
+            kill(first)
+        with prefect_server(tmp_path / "prefect") as api, at_prefect(api) as prefect, worker(tmp_path, api):
+            assert prefect.answer(flow_run, approve="yes", your_name="Ada")["status"] == "ACCEPT"
+            prefect.await_state(flow_run, "Completed")
+        [row] = await_that(Ledger().runs)
+        assert row.state == "finished"
+        assert len(server.log("jobs.create")) == 1

@@ -1,0 +1,103 @@
+"""What the ledger learns when a run stops, for every way in which it can."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from uuid import UUID, uuid4
+
+import pytest
+from prefect.exceptions import TerminationSignal
+from prefect.states import Cancelling, Crashed, Failed
+
+from flows import hooks
+from flows.approval import ApprovalDeniedError
+from tasks import errors
+from tasks.ledger import Ledger
+from tests.small_use_case import small_use_case
+from tests.stepwise import begin
+
+ENDINGS = {
+    errors.ConfigurationError("use_case.yaml", "is wrong", "Mend it."): 2,
+    errors.DataError("rows.jsonl", "is empty", "Add rows."): 3,
+    errors.LeakageError("test", 2, "leakage.json"): 3,
+    errors.BudgetError("This run", 9.0, 5.0, "Raise it."): 4,
+    errors.ApprovalRequiredError("a-run", 9.0, 5.0, "0" * 64): 4,
+    ApprovalDeniedError("a-run", "Ada", "too dear"): 4,
+    errors.ProviderRefusedError("jobs.create", "closed", "no new jobs", "Move."): 5,
+    errors.CredentialsError("connecting", "no key", "Set it."): 75,
+    errors.ProviderUnavailableError("jobs.retrieve", "timeout", "Wait."): 75,
+    errors.SubmissionParkedError("Purchase", "its answer was lost", "Look."): 75,
+    ZeroDivisionError("a bug"): 1,
+}
+
+
+@dataclass
+class Stopped:
+    """A run that a flow run works on."""
+
+    run: str
+    flow_run: UUID
+
+    def at(self, state: object, hook: object = hooks.note_stop, deployment: UUID | None = None) -> dict[str, object]:
+        """What the ledger knows once Prefect has called the hook, by keywords as it does."""
+        flow_run = SimpleNamespace(id=self.flow_run, name="small", deployment_id=deployment)
+        hook(flow=None, flow_run=flow_run, state=state)  # type: ignore[operator]
+        found = Ledger().run(self.run)
+        assert found is not None
+        assert found.state == "stopped"
+        return found.detail
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, own_home: Path) -> Iterator[Stopped]:
+    space, flow_run = begin(small_use_case(tmp_path / "case")), uuid4()
+    Ledger().record_run(space.folder.run, "small", "started", {"flow_run_id": str(flow_run)})
+    return Stopped(space.folder.run, flow_run)
+
+
+@pytest.mark.parametrize(("error", "code"), ENDINGS.items(), ids=lambda item: type(item).__name__)
+def test_every_kind_of_error_leaves_its_text_and_its_exit_code(stopped: Stopped, error: Exception, code: int) -> None:
+    told = stopped.at(Failed(data=error, message="Flow run encountered an exception"))
+    assert told["exit_code"] == code
+    assert told["message"] == (
+        str(error) if isinstance(error, errors.TunegateError) else "Flow run encountered an exception"
+    )
+
+
+def test_a_missing_approval_is_remembered_as_what_the_run_waits_for(stopped: Stopped) -> None:
+    told = stopped.at(Failed(data=errors.ApprovalRequiredError(stopped.run, 9.0, 5.0, "0" * 64)))
+    assert told["waits_for"] == "yes"
+
+
+def test_a_crash_whose_reason_only_another_process_knew_can_be_resumed(stopped: Stopped) -> None:
+    told = stopped.at(Crashed(message="Flow run process exited with status code -9"))
+    assert told["exit_code"] == 75
+    assert "status code -9" in str(told["message"])
+
+
+@pytest.mark.parametrize(("signal", "code"), [(TerminationSignal(15), 75), (KeyboardInterrupt(), 130)], ids=repr)
+def test_a_signal_to_the_command_line_cancels_the_run(stopped: Stopped, signal: BaseException, code: int) -> None:
+    told = stopped.at(Crashed(data=signal))
+    assert told["exit_code"] == code
+    assert told["message"] == f"Cancelled; no job was bought. Go on with: tunegate resume {stopped.run}"
+
+
+def test_a_signal_to_a_worker_cancels_nothing(stopped: Stopped) -> None:
+    told = stopped.at(
+        Crashed(data=TerminationSignal(15), message="aborted by a termination signal"), deployment=uuid4()
+    )
+    assert told["exit_code"] == 75
+    assert told["message"] == "aborted by a termination signal"
+
+
+def test_a_cancellation_counts_even_where_the_dying_process_called_it_a_crash(stopped: Stopped) -> None:
+    stopped.at(Crashed(message="aborted by a termination signal"), deployment=uuid4())
+    told = stopped.at(Cancelling(), hooks.note_cancellation)
+    assert "Cancelled; no job was bought" in str(told["message"])
+
+
+def test_a_key_in_an_error_does_not_reach_the_ledger(stopped: Stopped, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = "sk-" + "0123456789abcdef"
+    told = stopped.at(Failed(data=errors.CredentialsError("connecting", f"{key} was refused", "Set another.")))
+    assert key not in str(told["message"])

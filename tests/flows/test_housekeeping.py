@@ -1,0 +1,138 @@
+"""What nobody else ends: runs whose process is gone, and forms that nobody answered."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed, Running
+
+from flows.housekeeping import create_automations, sweep
+from flows.trial import trial
+from tasks.ledger import Ledger
+from tasks.workspace import Workspace
+from tests.small_use_case import small_use_case
+from tests.stepwise import begin
+
+NEVER_RESUMED = "The flow was paused and never resumed."
+
+
+@dataclass
+class Left:
+    """A run as an earlier process left it."""
+
+    space: Workspace
+    client: SyncPrefectClient
+
+    def behind(self, state: State[Any], ledger_state: str = "started", **detail: Any) -> str:
+        """In Prefect and in the ledger; its name."""
+        parameters = {"use_case": "small", "options": {}}
+        flow_run = self.client.create_flow_run(trial, parameters=parameters, state=state)
+        told = {"flow_run_id": str(flow_run.id), **detail}
+        Ledger().record_run(self.space.folder.run, "small", ledger_state, told)  # type: ignore[arg-type]
+        return self.space.folder.run
+
+    def now(self) -> tuple[str | None, str | None, dict[str, Any]]:
+        """Its state and message in Prefect, and what the ledger knows."""
+        row = Ledger().run(self.space.folder.run)
+        assert row is not None
+        state = self.client.read_flow_run(row.detail["flow_run_id"]).state
+        assert state is not None
+        return state.name, state.message, {"state": row.state, **row.detail}
+
+
+@pytest.fixture
+def left(tmp_path: Path, home: Path, prefect_api: str) -> Iterator[Left]:
+    with get_client(sync_client=True) as client:
+        yield Left(begin(small_use_case(tmp_path / "case")), client)
+
+
+def test_a_run_whose_process_is_gone_is_crashed_and_can_be_resumed(left: Left) -> None:
+    run = left.behind(Running())
+    assert sweep(left.client) == [run]
+    name, message, known = left.now()
+    assert name == "Crashed"
+    assert message == f"Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
+    assert (known["state"], known["exit_code"]) == ("stopped", 75)
+    assert sweep(left.client) == [], "once is enough"
+
+
+def test_a_run_that_somebody_works_on_goes_on(left: Left) -> None:
+    left.behind(Running())
+    left.space.folder.claim()
+    assert sweep(left.client) == []
+    assert left.now()[0] == "Running"
+    left.space.folder.release()
+
+
+def test_a_run_of_another_machine_is_left_alone(left: Left) -> None:
+    left.behind(Running())
+    shutil.rmtree(left.space.folder.path)
+    assert sweep(left.client) == []
+    assert left.now()[0] == "Running"
+
+
+def test_a_run_that_another_server_knows_is_left_alone(left: Left) -> None:
+    Ledger().record_run(
+        left.space.folder.run, "small", "started", {"flow_run_id": "0" * 8 + "-0000-4000-8000-" + "0" * 12}
+    )
+    assert sweep(left.client) == []
+
+
+def test_a_form_that_nobody_answered_says_so_and_how_to_go_on(left: Left) -> None:
+    run = left.behind(Failed(message=NEVER_RESUMED), "stopped", waits_for="form", exit_code=4)
+    assert sweep(left.client) == [run]
+    name, message, known = left.now()
+    assert name == "Failed"
+    assert (
+        message
+        == f"Nobody approved its cost in time; nothing was spent. To go on after all: tunegate resume {run} --yes"
+    )
+    assert (known["message"], known["exit_code"], known["waits_for"]) == (message, 4, "yes")
+
+
+def test_a_run_that_was_cancelled_while_it_waited_waits_no_longer(left: Left) -> None:
+    left.behind(Cancelled(), "stopped", waits_for="form", exit_code=4)
+    sweep(left.client)
+    name, _, known = left.now()
+    assert name == "Cancelled"
+    assert "ended in Prefect" in known["message"]
+
+
+@pytest.mark.parametrize("waits_for", ["", "yes"])
+def test_a_run_that_stopped_by_itself_keeps_its_own_words(left: Left, waits_for: str) -> None:
+    left.behind(Failed(), "stopped", waits_for=waits_for, exit_code=4, message="its own words")
+    assert sweep(left.client) == []
+    assert left.now()[2]["message"] == "its own words"
+
+
+def test_a_finished_run_stays_finished(left: Left) -> None:
+    left.behind(Completed(), "finished")
+    assert sweep(left.client) == []
+
+
+def test_the_automation_is_created_once_and_stays_as_somebody_left_it(prefect_api: str) -> None:
+    with get_client(sync_client=True) as client:
+        create_automations(client)
+        [automation] = [item for item in client.read_automations() if item.name.startswith("tunegate")]
+        client.pause_automation(automation.id)
+        assert create_automations(client) == []
+        [again] = [item for item in client.read_automations() if item.name.startswith("tunegate")]
+    assert (again.id, again.enabled) == (automation.id, False)
+
+
+def test_the_automation_is_armed_by_heartbeats_and_disarmed_by_every_end(prefect_api: str) -> None:
+    from flows.environment import OTHERS
+
+    with get_client(sync_client=True) as client:
+        create_automations(client)
+        [automation] = [item for item in client.read_automations() if item.name.startswith("tunegate")]
+    trigger: Any = automation.trigger
+    ends = {"Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "heartbeat"}
+    assert trigger.after == {"prefect.flow-run.heartbeat"}
+    assert trigger.expect == {f"prefect.flow-run.{end}" for end in ends}
+    assert trigger.within.total_seconds() >= 3 * int(OTHERS["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
