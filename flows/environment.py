@@ -45,17 +45,29 @@ def prepare() -> None:
 
 @contextmanager
 def prefect_reachable() -> Iterator[None]:
-    """Prefect's RuntimeError about a server that is not there as one that says which, and what to do."""
+    """Prefect's errors about a server that is not there, or went away, as one that says which, and what to do."""
+    from httpx import TransportError
+
     try:
         yield
+    except TransportError:
+        cause, remedy = f"the Prefect server{_prefect_address()} went away", "Start it again. What was paid is kept."
+        raise ResumableError("The trial", cause, remedy) from None
     except RuntimeError as error:
         if not any(told in str(error) for told in ("Failed to reach API", "ephemeral Prefect", "available port")):
             raise
-        if address := os.environ.get("PREFECT_API_URL"):
-            cause = f"no Prefect server answers at {shown(re.sub(r'//[^/@ ]+@', '//***@', address))}"
-            raise ResumableError("The trial", cause, "Start it, or unset PREFECT_API_URL.") from None
+        if address := _prefect_address():
+            raise ResumableError(
+                "The trial", f"no Prefect server answers{address}", "Start it, or unset PREFECT_API_URL."
+            ) from None
         cause = "Prefect's temporary server did not start"
         raise ResumableError("The trial", cause, "Run again; `tunegate doctor` may know why.") from error
+
+
+def _prefect_address() -> str:
+    """` at ADDRESS` where one is set, without what may be a password."""
+    address = os.environ.get("PREFECT_API_URL", "")
+    return f" at {shown(re.sub(r'//[^/@ ]+@', '//***@', address))}" if address else ""
 
 
 def running() -> dict[str, str]:

@@ -90,7 +90,7 @@ class ApprovalRequiredError(TunegateError):
         amount = "an unknown amount of" if math.isnan(self.amount) else f"about {self.amount:.2f}"
         return (
             f"Run {self.run} would spend {amount} USD; more than {self.threshold:.2f} USD needs "
-            "an approval; nothing was spent. Look at `tunegate estimate`, then run again with --yes."
+            f"an approval; nothing more was spent. Look at its estimate, then `tunegate resume {self.run} --yes`."
         )
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tasks.clock import Clock
-from tasks.errors import ConfigurationError, ProviderUnavailableError
+from tasks.errors import ConfigurationError, ProviderRefusedError, ProviderUnavailableError
 from tasks.finetune.patience import patiently
+from tasks.finetune.wait import NEW_PURCHASE
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Deletion, Intent, IntentState
 from tasks.providers.protocol import Provider
@@ -99,6 +100,12 @@ class CleanUp:
         except ProviderUnavailableError:
             return False
         return True
+
+
+def require_not_purged(intent: Intent, ledger: Ledger) -> None:
+    """Raises ProviderRefusedError for a purchase whose model was deleted."""
+    if any(item.kind == "model" for item in ledger.deletions(intent.key)):
+        raise ProviderRefusedError(f"job {intent.job_id}", "purged", "its model was purged here", NEW_PURCHASE)
 
 
 def _ids(intent: Intent) -> set[str]:

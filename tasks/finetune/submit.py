@@ -21,10 +21,11 @@ from tasks.errors import (
     SubmissionParkedError,
     TunegateError,
 )
+from tasks.finetune.cleanup import require_not_purged
 from tasks.finetune.offer import require_offered
 from tasks.finetune.order import Order, bought, intent_key, job_request
 from tasks.finetune.patience import patiently
-from tasks.finetune.wait import NEW_PURCHASE, refusal
+from tasks.finetune.wait import refusal
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState
 from tasks.providers.protocol import Provider
@@ -221,8 +222,7 @@ class _Purchase:
         """To a job that lives or has succeeded. One that failed is not bought again without being told to."""
         if intent.job_state in DEAD:
             raise refusal(self.provider.job(str(intent.job_id)))
-        if any(item.kind == "model" for item in self.ledger.deletions(intent.key)):
-            raise ProviderRefusedError(f"job {intent.job_id}", "purged", "its model was purged here", NEW_PURCHASE)
+        require_not_purged(intent, self.ledger)
         return _submission(intent, attached=True)
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from filelock import FileLock
+
 from tasks.errors import ResumableError
 from tasks.home import home
 from tasks.providers.redact import shown
@@ -61,6 +63,9 @@ class Store:
             if not chosen:  # MLflow wrote it there: the next store, of another home maybe, would take it for the user's
                 os.environ.pop("MLFLOW_TRACKING_URI", None)
             self.client: Any = mlflow.MlflowClient(self.uri)
+            if not chosen:
+                with FileLock(home() / "mlflow.lock", mode=0o600):  # two that make its tables at once break each other
+                    self.client.search_experiments(max_results=1)
 
     @cached_property
     def experiment_id(self) -> str:

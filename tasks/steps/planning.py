@@ -16,6 +16,7 @@ from tasks.evaluate.answer import Question, answer_all
 from tasks.evaluate.questions import Panel, build, tabulate
 from tasks.evaluate.score import score
 from tasks.evaluate.search import rank
+from tasks.finetune.cleanup import require_not_purged
 from tasks.finetune.order import Order, intent_key
 from tasks.finetune.submit import DEAD
 from tasks.finetune.wait import refusal
@@ -165,6 +166,8 @@ def training(space: Workspace, edge: Edge, intent: Intent | None) -> Training:
     wanted = order(space)
     if intent is not None and intent.job_state in DEAD:
         raise refusal(_as_recorded(intent))
+    if intent is not None:
+        require_not_purged(intent, edge.ledger)
     return Training(
         examples=wanted.training.examples,
         tokens=wanted.training.tokens,
