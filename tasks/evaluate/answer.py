@@ -103,12 +103,12 @@ class _Journal:
 
     def __init__(self, store: AnswerStore, purse: Allowance, progress: Callable[[int], None]) -> None:
         self._store, self.purse, self._progress = store, purse, progress
-        self._waiting: list[StoredAnswer] = []
+        self.waiting: list[StoredAnswer] = []
         self.finished: dict[str, StoredAnswer] = {}
 
     def add(self, answer: StoredAnswer) -> None:
         """An answer has come; it counts after the next flush."""
-        self._waiting.append(answer)
+        self.waiting.append(answer)
         self.purse.came(answer)
 
     async def write(self) -> None:
@@ -122,11 +122,11 @@ class _Journal:
 
         Cancelled half-way, it may be called again: the store keeps the first answer to a request.
         """
-        batch = [*self._waiting]
+        batch = [*self.waiting]
         if batch:
             answered = [one for one in batch if one.outcome != "failed"]
             await asyncio.to_thread(self.purse.keep, self._store, answered)
-            del self._waiting[: len(batch)]
+            del self.waiting[: len(batch)]
             self.purse.settle(batch)
             self.finished |= {answer.request: answer for answer in batch}
             self.report()
@@ -192,6 +192,8 @@ class _Engine:
     async def _turn(self, tokens: float) -> None:
         """Wait in line until the pace lets one more request out."""
         async with self._door:
+            while len(self._journal.waiting) + self._pace.in_flight >= self._workers:
+                await asyncio.sleep(GATHER_S / 10)  # what a kill costs is bounded, however slow the store is
             while (pause := self._pace.wait(tokens, _now())) > 0:
                 self._news.clear()
                 with suppress(TimeoutError):

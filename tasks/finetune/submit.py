@@ -178,7 +178,16 @@ class _Purchase:
         except AmbiguousAnswerError:
             found = self._reconcile(intent)
             return found.model_copy(update={"attached": False})  # it was this request that bought it
+        if not patiently(lambda: self._is_known(job), self.clock):
+            return self._reconcile(intent).model_copy(update={"attached": False})
         return _submission(_record(self.ledger, intent.key, job), attached=False)
+
+    def _is_known(self, job: Job) -> bool:
+        """Whether the provider knows the job that it answered with: an id that is not ours leads nowhere."""
+        try:
+            return self.provider.job(job.id).training_file == job.training_file
+        except ProviderRefusedError:
+            return False
 
     def _reconcile(self, intent: Intent) -> Submission:
         """Look for the job until the settling time, counted from the request, is over; then park, or buy again."""

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
 from data_contracts.money import Job, JobEvent, Price
-from tasks.errors import AmbiguousAnswerError
+from tasks.errors import AmbiguousAnswerError, ProviderRefusedError
 from tasks.providers.protocol import AnswerEndpoint, Capabilities, JobRequest, ModelInfo, Serving, TrainingAccess
 from tests.fake_clock import FakeClock
 
@@ -34,6 +34,7 @@ class ScriptedProvider:
         self.served: list[str] = ["base-1"]
         self.quoted: float | None = None
         self.undeletable: set[str] = set()
+        self.misnamed: str | None = None
         self.deployment: Serving | None = None
         self.history: list[JobEvent] = []
         self.calls: Counter[str] = Counter()
@@ -90,7 +91,7 @@ class ScriptedProvider:
         self.requests.append(request)
         job = self.add_job(request.metadata["intent"], request.training_file)
         self._lose_answer("create_job")
-        return job
+        return job.model_copy(update={"id": self.misnamed}) if self.misnamed else job
 
     def find_jobs(self, intent: str, training_file: str) -> Sequence[Job]:
         self._count("find_jobs")
@@ -103,6 +104,8 @@ class ScriptedProvider:
 
     def job(self, job_id: str) -> Job:
         self._count("job")
+        if job_id not in self.jobs:
+            raise ProviderRefusedError("reading the job", "not_found", "no such job", "Check its name.")
         return self.jobs[job_id]
 
     def events(self, job_id: str) -> Sequence[JobEvent]:

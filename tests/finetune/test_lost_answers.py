@@ -86,6 +86,13 @@ def test_a_job_whose_answer_was_lost_is_found_and_counts_as_bought_now(order, pr
     assert submit(order, provider, ledger, clock).attached
 
 
+def test_an_answer_that_names_a_job_which_is_not_there_counts_as_lost(order, provider, ledger, clock) -> None:
+    provider.misnamed = "job-of-somebody-else"
+    submission = submit(order, provider, ledger, clock)
+    assert (submission.job_id, submission.attached) == ("job-1", False)
+    assert only_intent(ledger).job_id == "job-1" and len(provider.requests) == 1
+
+
 def test_a_job_that_is_listed_late_is_found_within_the_settling_time(order, provider, ledger, clock) -> None:
     provider.list_lag_s = 500
     provider.accept_then["create_job"] = [LOST]
