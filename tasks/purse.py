@@ -19,6 +19,7 @@ from tasks.errors import BudgetError
 from tasks.ledger import Ledger
 
 BATCH = 200  # answers for which money is set aside at once: the ledger is asked once a batch, a kill loses one at most
+RESERVED = "reserved"
 DUST = 1e-9  # USD: sums of floats are not exact
 AGAIN = "Raise `budget.{cap}` and run again: what was answered and bought so far is kept, and not paid for again."
 
@@ -40,8 +41,7 @@ class Purse:
         with self.ledger.lock(f"budget {self.use_case}"):
             self.ledger.settle_spend(key, 0.0)
             self._require(amount + to_follow, self.room())
-            self.ledger.record_spend(key, self.use_case, self.run, kind, amount)
-            self.ledger.settle_spend(key, amount)
+            self.ledger.hold(key, self.use_case, self.run, kind, amount)
 
     def note(self, key: str, kind: Part, amount: float) -> None:
         """Count what is spent already; the same key counts once."""
@@ -55,21 +55,25 @@ class Purse:
         """
         needed, more = amounts
         with self.ledger.lock(f"budget {self.use_case}"):
+            self.ledger.hold(key, self.use_case, self.run, RESERVED, held)  # as of now: a month may have ended
             room = tuple((left + held, cap) for left, cap in self.room())
             self._require(needed, room)
             amount = min(needed + more, *(left for left, _ in room))
-            self.ledger.record_spend(key, self.use_case, self.run, "reserved", 0.0)
-            self.ledger.settle_spend(key, amount)
+            self.ledger.hold(key, self.use_case, self.run, RESERVED, amount)
         return amount
 
     def room(self) -> tuple[tuple[float, str], ...]:
-        """USD left under each cap, and the cap's name. Months begin at midnight UTC."""
-        month = datetime.fromtimestamp(self.ledger.clock.now(), UTC)
-        month = month.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        """USD left under each cap, and the cap's name."""
         return (
             (self.budget.per_run - self.ledger.spent_in_run(self.run), "per_run"),
-            (self.budget.per_month - self.ledger.spent(self.use_case, month.timestamp()), "per_month"),
+            (self.budget.per_month - self.ledger.spent(self.use_case, self.month), "per_month"),
         )
+
+    @property
+    def month(self) -> float:
+        """When this month began, UTC, in seconds since the epoch."""
+        now = datetime.fromtimestamp(self.ledger.clock.now(), UTC)
+        return now.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp()
 
     def _require(self, amount: float, room: Sequence[tuple[float, str]]) -> None:
         for left, cap in room:

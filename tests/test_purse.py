@@ -84,6 +84,20 @@ def test_a_month_begins_at_midnight_utc(tmp_path: Path) -> None:
     purse(ledger, "december").set_aside("b", "training", 20.0)
 
 
+def test_what_is_given_back_and_bought_later_counts_for_whoever_buys_it_then(tmp_path: Path) -> None:
+    october = dt.datetime(2026, 10, 20, tzinfo=dt.UTC).timestamp()
+    clock = FakeClock(october)
+    ledger = Ledger(f"sqlite:///{tmp_path / 'months.db'}", clock)
+    purse(ledger, "first", per_month=50).set_aside("training k", "training", 40)
+    ledger.settle_spend("training k", 0)
+    clock.advance(20 * 86_400)
+    second = purse(ledger, "second", per_month=50)
+    second.set_aside("training k", "training", 40)
+    assert (ledger.spent_in_run("second"), ledger.spent_in_run("first")) == (40, 0)
+    with pytest.raises(BudgetError, match=r"budget\.per_month"):
+        second.set_aside("training other", "training", 40)
+
+
 def test_of_eight_at_once_only_those_pass_for_whom_there_is_room(tmp_path: Path) -> None:
     def buy(number: int) -> bool:
         own = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")

@@ -21,7 +21,7 @@ from tasks.errors import (
     SubmissionParkedError,
     TunegateError,
 )
-from tasks.finetune.cleanup import require_not_purged
+from tasks.finetune.cleanup import CleanUp, require_not_purged
 from tasks.finetune.offer import require_offered
 from tasks.finetune.order import Order, bought, intent_key, job_request
 from tasks.finetune.patience import patiently
@@ -42,8 +42,6 @@ Allow = Callable[[float | None], None]
 
 class SeveralJobsError(TunegateError):
     """More than one job was paid for one intent."""
-
-    exit_code = 75  # once a person has looked, the run goes on
 
     def __init__(self, intent: str, jobs: Sequence[str]) -> None:
         super().__init__(intent, jobs)
@@ -90,9 +88,13 @@ def resolve(key: str, ledger: Ledger, provider: Provider, found: str | None) -> 
 
 
 def conclude(submission: Submission, job: Job, provider: Provider, ledger: Ledger) -> int:
-    """Record how a job ended, and count what the intent has bought, which must be one."""
+    """Record how a job ended, and count what the intent has bought, which must be one; more is told, and on record."""
     ledger.advance(submission.intent, IntentState.ENDED, job_state=job.state, model=job.model)
-    return assert_single_job(submission, provider)
+    try:
+        return assert_single_job(submission, provider)
+    except SeveralJobsError as error:  # stopping would not bring the money back
+        log.error("%s", error)
+        return len(error.jobs)
 
 
 def assert_single_job(submission: Submission, provider: Provider) -> int:
@@ -139,7 +141,11 @@ class _Purchase:
         quote = patiently(lambda: self.provider.quote(job_request(self.order, intent)), self.clock)
         intent = self.ledger.advance(intent.key, IntentState.UPLOADED, quote=quote)
         self.allow(quote)
-        return patiently(lambda: self._ask_once(intent), self.clock)
+        intent, job = patiently(lambda: self._ask_once(intent), self.clock)
+        if job is None or not patiently(lambda: self._is_known(job), self.clock):
+            found = self._reconcile(intent)
+            return found.model_copy(update={"attached": False})  # it was this request that bought it
+        return _submission(_record(self.ledger, intent.key, job), attached=False)
 
     def _with_files(self, intent: Intent) -> Intent:
         """A provider may have lost or deleted an upload since; what is bought is the same with a new one."""
@@ -167,20 +173,16 @@ class _Purchase:
 
         return patiently(find_or_upload, self.clock, retry_on=(ProviderUnavailableError, AmbiguousAnswerError))
 
-    def _ask_once(self, intent: Intent) -> Submission:
-        """The paid request. Only a definite no leads back from SUBMITTING to a state from which it may be sent."""
+    def _ask_once(self, intent: Intent) -> tuple[Intent, Job | None]:
+        """The paid request; None where its answer was lost. Only a definite no leads back from SUBMITTING."""
         intent = self.ledger.advance(intent.key, IntentState.SUBMITTING)
         try:
-            job = self.provider.create_job(job_request(self.order, intent))
+            return intent, self.provider.create_job(job_request(self.order, intent))
         except NOTHING_ACCEPTED:
             self.ledger.advance(intent.key, IntentState.UPLOADED)
             raise
         except AmbiguousAnswerError:
-            found = self._reconcile(intent)
-            return found.model_copy(update={"attached": False})  # it was this request that bought it
-        if not patiently(lambda: self._is_known(job), self.clock):
-            return self._reconcile(intent).model_copy(update={"attached": False})
-        return _submission(_record(self.ledger, intent.key, job), attached=False)
+            return intent, None
 
     def _is_known(self, job: Job) -> bool:
         """Whether the provider knows the job that it answered with: an id that is not ours leads nowhere."""
@@ -210,8 +212,7 @@ class _Purchase:
     def _resubmit(self, intent: Intent) -> Submission:
         """Buy again, on new files: a job that turns up late finds its training file gone and fails unpaid."""
         log.warning("no job was found for %s: buying again, as fine_tune.when_unknown says", intent.key)
-        for file in filter(None, (intent.training_file_id, intent.validation_file_id)):
-            self.provider.delete_file(file)
+        CleanUp(self.provider, self.ledger, self.clock).files(intent)
         return self._buy(self._upload(intent))
 
     def _parked(self, intent: Intent) -> SubmissionParkedError:

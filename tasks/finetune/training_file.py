@@ -14,7 +14,6 @@ from tasks.prompting.tokens import most_tokens
 from tasks.run_folder import RunFolder
 
 MIN_EXAMPLES = 10
-MAX_BYTES = 512_000_000
 SETTINGS = ("tools", "parallel_tool_calls")
 
 
@@ -42,7 +41,7 @@ def build(
         _check_tokens(f"{which} row {row}", max(sizes), max_tokens)
         tokens += sum(sizes)
     content = b"".join(line for _, line in sorted(lines))
-    _check_size(which, len(lines), len(content))
+    _check_size(which, len(lines))
     digest = RunFolder(path.parent).write_bytes(path.name, content)
     return TrainingFile(path=str(path), sha256=digest, examples=len(lines), tokens=tokens)
 
@@ -80,11 +79,9 @@ def _check_tokens(where: str, tokens: int, most: int | None) -> None:
         raise DataError(where, problem, "Shorten the prompt, or set source.max_tokens so that curation takes it out.")
 
 
-def _check_size(which: str, examples: int, size: int) -> None:
+def _check_size(which: str, examples: int) -> None:
+    """How large a file may be differs by provider: tasks/finetune/offer.py."""
     least = MIN_EXAMPLES if which == "train" else 1
     if examples < least:
         remedy = "Add examples, lower `split.validation` or `split.test`, or set `fine_tune.enabled: false`."
         raise DataError(f"{which} partition", f"holds {examples} examples, and a provider asks for {least}", remedy)
-    if size >= MAX_BYTES:
-        problem = f"makes a file of {size / 1e6:.0f} MB, and a provider takes less than {MAX_BYTES / 1e6:.0f} MB"
-        raise DataError(f"{which} partition", problem, "Train on a sample, or shorten the prompt that renders it.")

@@ -10,7 +10,13 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, retry_if
 
 from data_contracts.money import Job, JobEvent
 from tasks.clock import Clock
-from tasks.errors import ProviderRefusedError, ProviderUnavailableError, TunegateError
+from tasks.errors import (
+    CredentialsError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    ResumableError,
+    TunegateError,
+)
 from tasks.finetune.patience import Deadline, asked, clip, outage, patiently
 from tasks.providers.protocol import Provider, Serving
 
@@ -127,10 +133,13 @@ class _Watch:
                 job.raw_state, f"Job {job.id} is {job.raw_state}: waiting until it goes on or the deadline comes"
             )
         if self.goes_on(job):
-            self._hand_on(self.provider.events(self.job_id))
+            with suppress(
+                ProviderRefusedError, CredentialsError
+            ):  # events are for the eye: not every key may read them
+                self._hand_on(self.provider.events(self.job_id))
             self._warn_if_stuck(job)
         else:
-            with suppress(TunegateError):  # events are for the eye: the end counts without them
+            with suppress(TunegateError):  # the end counts without them
                 self._hand_on(patiently(lambda: self.provider.events(self.job_id), self.clock, patience_s=20))
         return job
 
@@ -173,7 +182,10 @@ class _Watch:
         return ProviderUnavailableError(f"Waiting for job {self.job_id}", cause, remedy)
 
     def _last_nudge(self) -> float | None:
-        return self.policy.nudged_at() if self.policy.nudged_at else None
+        try:
+            return self.policy.nudged_at() if self.policy.nudged_at else None
+        except ResumableError:  # a ledger that is away for a moment has no news
+            return self.nudge
 
     def _warn_if_stuck(self, job: Job) -> None:
         now, news = self.clock.monotonic(), (job.raw_state, len(self.seen))

@@ -206,6 +206,13 @@ class Ledger(Database):
         """Add what many paid calls cost, in USD by key. A key that is there already counts no second time."""
         self.store_paid_answers((), use_case, run, kind, amounts)
 
+    def hold(self, key: str, use_case: str, run: str, kind: str, amount: float) -> None:
+        """Count a purchase, in USD, as this run's and as of now, in the place of what its key stood for before."""
+        told = {"run": run, "kind": kind, "amount": amount, "spent_at": self.clock.now()}
+        held = table.insert(self.engine, table.spend).values(key=key, use_case=use_case, **told)
+        with self._transaction() as connection:
+            connection.execute(held.on_conflict_do_update(index_elements=[table.spend.c.key], set_=told))
+
     def settle_spend(self, key: str, amount: float) -> None:
         """Put what was paid, in USD, in the place of an estimate; the moment stays that of the purchase."""
         with self._transaction() as connection:
@@ -215,9 +222,9 @@ class Ledger(Database):
         """USD spent on a use case since a moment (seconds since the epoch)."""
         return self._sum(table.spend.c.use_case == use_case, table.spend.c.spent_at >= since)
 
-    def spent_in_run(self, run: str) -> float:
-        """USD spent in a run."""
-        return self._sum(table.spend.c.run == run)
+    def spent_in_run(self, run: str, since: float = 0.0) -> float:
+        """USD spent in a run, since a moment (seconds since the epoch)."""
+        return self._sum(table.spend.c.run == run, table.spend.c.spent_at >= since)
 
     def spent_by_kind(self, run: str) -> dict[str, float]:
         """USD spent in a run, by what it was spent on."""

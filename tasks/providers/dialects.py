@@ -89,6 +89,7 @@ class Dialect(Strict):
         return Capabilities(
             methods=frozenset(self.methods),
             hyperparameters=frozenset(self.hyperparameters),
+            lists_bases=self.lists_bases,
             metadata=self.metadata,
             deploys=self.serving not in ("listed", "probed"),
             quotes=self.quotes,

@@ -115,16 +115,19 @@ class OpenAIWire:
     def find_jobs(self, intent: str, training_file: str) -> Sequence[Job]:
         """Jobs that carry the intent in their metadata or train on that file, checked on our side, oldest first.
 
-        A listing that does not come to its end cannot prove that there is none: ProviderUnavailableError.
+        Where neither the whole listing nor the one of the intent comes to its end, nothing proves that there is none:
+        ProviderUnavailableError.
         """
         every = partial(self._client.fine_tuning.jobs.with_raw_response.list, limit=PAGE)
         filtered = [partial(every, metadata={"intent": intent})] if self.dialect.metadata_filter else []
         found: dict[str, WireJob] = {}
+        ended = []
         for send in (every, *filtered):
             jobs, whole = self._caller.listing("listing fine-tuning jobs", send, WirePage[WireJob])
-            if not whole:
-                raise _endless("listing fine-tuning jobs")
+            ended.append(whole)
             found |= {job.id: job for job in jobs if job.is_of(intent, training_file)}
+        if not found and not any(ended):
+            raise _endless("listing fine-tuning jobs")
         oldest_first = [*found.values()][::-1]  # they came newest first, and two may share a second
         return [self._job(job) for job in sorted(oldest_first, key=lambda job: job.created_at)]
 
@@ -264,5 +267,5 @@ def _info(found: WireModel) -> ModelInfo:
 
 
 def _endless(call: str) -> ProviderUnavailableError:
-    remedy = "Look at the provider for the job, then run `tunegate resume RUN --found JOB` or `--absent`."
+    remedy = "Ask the provider why, or use an account or project with fewer jobs, then `tunegate resume RUN`."
     return ProviderUnavailableError(call, "the listing does not come to its end", remedy)

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
 from tasks.clock import Clock
@@ -91,9 +90,8 @@ def require_budget(space: Workspace, edge: Edge, found: Estimate, approved: bool
     """
     require_models(space, edge, found)
     case, agreed = space.case.use_case, _present(space, found)
-    month = datetime.fromtimestamp(edge.ledger.clock.now(), UTC)
-    month = month.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    others = edge.ledger.spent(case.name, month.timestamp()) - edge.ledger.spent_in_run(space.folder.run)
+    month = _purse(space, edge.ledger).month
+    others = edge.ledger.spent(case.name, month) - edge.ledger.spent_in_run(space.folder.run, month)
     yes = approved or _approval(space, edge.ledger, agreed) is not None
     readiness.require_budget(agreed, case.budget, max(0.0, others), yes, space.folder.run)
 
@@ -182,12 +180,15 @@ def _allow(space: Workspace, edge: Edge, key: str) -> Callable[[float | None], N
 
 
 def _require_yes(space: Workspace, ledger: Ledger, found: Estimate, quote: float) -> None:
-    """A yes covers its own amount; one to an unknown cost covers whatever the caps let through."""
+    """A yes covers its own amount; one to an unknown cost of training covers whatever the caps let through."""
     quoted, threshold = readiness.with_quote(found, quote), space.case.use_case.budget.approval_above
-    given = _approval(space, ledger, quoted) or _approval(space, ledger, found)
-    if given and given.amount is None:
+    if _approval(space, ledger, quoted):
         return
-    if quoted.known_cost > max(threshold, (given.amount or 0.0) if given else 0.0) + DUST:
+    given, covered = _approval(space, ledger, found), threshold
+    if given:
+        known = math.inf if found.training_cost is None else found.known_cost
+        covered = max(threshold, known if given.amount is None else given.amount)
+    if quoted.known_cost > covered + DUST:
         space.folder.write_json(QUOTED, quoted)
         sha256 = readiness.estimate_sha256(quoted)
         raise ApprovalRequiredError(space.folder.run, quoted.known_cost, threshold, sha256)

@@ -235,6 +235,14 @@ def test_a_job_found_within_the_settling_time_is_not_bought_again(eager, provide
     assert len(provider.requests) == 1
 
 
+def test_an_outage_while_its_job_is_looked_for_says_so(order, provider, ledger, clock) -> None:
+    provider.refuse["create_job"] = [LOST]
+    provider.refuse["find_jobs"] = [lambda: None, *[AWAY] * 5000]
+    with pytest.raises(ProviderUnavailableError, match="connection refused"):
+        submit(order, provider, ledger, clock)
+    assert only_intent(ledger).state == IntentState.SUBMITTING and provider.calls["create_job"] == 1
+
+
 def test_resubmitting_has_an_end(eager, provider, ledger, clock) -> None:
     provider.refuse["create_job"] = [LOST] * 9
     with pytest.raises(SubmissionParkedError):

@@ -177,13 +177,6 @@ def test_fewer_than_ten_examples_are_refused(tmp_path: Path) -> None:
     assert build(IDS[:10], [record(row) for row in IDS[:10]], tmp_path).examples == 10
 
 
-def test_a_file_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = Path(build(IDS, [record(row) for row in IDS], tmp_path).path).stat().st_size
-    monkeypatch.setattr(training_file, "MAX_BYTES", size)
-    with pytest.raises(DataError, match="less than"):
-        build(IDS, [record(row) for row in IDS], tmp_path)
-
-
 def test_records_that_do_not_match_the_rows_are_a_programming_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="shorter"):
         build(IDS, [record(row) for row in IDS[1:]], tmp_path)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from data_contracts.money import Job, JobEvent
-from tasks.errors import CredentialsError, ProviderRefusedError, ProviderUnavailableError
+from tasks.errors import CredentialsError, ProviderRefusedError, ProviderUnavailableError, ResumableError
 from tasks.finetune.wait import NUDGE_S, WaitPolicy, await_servable, wait
 from tasks.providers.protocol import Serving
 from tests.fake_clock import FakeClock
@@ -121,7 +121,23 @@ def test_an_estimate_that_is_always_a_second_away_does_not_cause_a_storm(look, p
     assert provider.calls["job"] < 1100
 
 
+def test_events_that_may_not_be_read_do_not_end_the_wait(look, provider, events) -> None:
+    refused = ProviderRefusedError("reading events", "not_found", "no such route", "Look.")
+    provider.refuse["events"] = [refused, CredentialsError("reading events", "HTTP 403", "Check the key.")] * 500
+    succeed_after(provider, 60)
+    assert look().state == "succeeded" and events == []
+
+
 # ---------------------------------------------------------------- webhooks
+
+
+def test_a_ledger_that_is_away_for_a_moment_has_no_news(look, provider, clock) -> None:
+    def away() -> float | None:
+        raise ResumableError("The ledger", "the connection broke", "See that it can be reached.")
+
+    succeed_after(provider, 600)
+    look(replace(DAY, nudged_at=away))
+    assert clock.elapsed <= 1.06 * 600 + NUDGE_S
 
 
 def test_a_webhook_ends_a_long_pause(look, provider, clock) -> None:

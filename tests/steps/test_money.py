@@ -294,6 +294,20 @@ def test_a_quote_above_what_was_approved_takes_a_yes_of_its_own(
     assert edge.ledger.spent_in_run(space.folder.run) == 9.0
 
 
+def test_a_yes_to_an_unknown_cost_of_answers_is_none_to_a_dearer_job(
+    ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = ready(**{"budget.approval_above": 0.001})
+    edge = quoting(edge_of(space), 45.0, monkeypatch)
+    known = money.estimate(space, edge, train=True)
+    found = known.model_copy(update={"total_cost": None, "answer_cost": None})
+    (space.folder.path / "estimate.json").unlink()
+    space.folder.write_json("estimate.json", found)
+    assert money.approve_spending(space, edge.ledger, found, "Ada", "").amount is None
+    with pytest.raises(ApprovalRequiredError):
+        money.submit(space, edge, SystemClock())
+
+
 def test_a_quote_below_what_was_approved_goes_through(
     ready: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
