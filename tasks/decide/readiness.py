@@ -156,7 +156,7 @@ def _line(requests: Requests) -> CostPart:
         part=requests.part,
         requests=requests.count,
         tokens=round(_tokens(requests)),
-        cost=_answer_cost(requests),
+        cost=answer_cost(requests),
         price=requests.price,
     )
 
@@ -169,7 +169,8 @@ def _tokens(requests: Requests) -> float:
     return requests.count * (requests.prompt_tokens + requests.completion_tokens)
 
 
-def _answer_cost(requests: Requests) -> float | None:
+def answer_cost(requests: Requests) -> float | None:
+    """USD; None where the price is unknown."""
     price = requests.price
     if price.input is None or (price.output is None and requests.completion_tokens):
         return None

@@ -24,7 +24,7 @@ from data_contracts.records import (
 from data_contracts.use_case import TaskKind
 from tasks.errors import DataError
 from tasks.ledger import Ledger
-from tasks.steps import data_page
+from tasks.steps import data_page, judging
 from tasks.steps.data_page import shown_where_it_stops
 from tasks.workspace import CURATED, Workspace
 
@@ -125,6 +125,7 @@ def _through_the_gate(space: Workspace, ledger: Ledger) -> LeakFreePartitions:
     from tasks.partition.placing.sizes import require_sizes
 
     parts = space.placed("split.parquet")
+    judging.set_aside(space, parts, ledger)
     inputs = space.folder.columns(CURATED, ["input"])["input"]
     found = leakage.find(parts, inputs, _leakage_policy(space), _context(space, ledger))
     _keep_leaks(space, found.report, found.pairs)

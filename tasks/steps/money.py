@@ -60,8 +60,6 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
             wanted = order(space)
             require_offered(wanted.fine_tune, wanted.training, edge.provider)
         found = readiness.estimate(planning.plan(space, edge, train), space.case.use_case.gates)
-        if found.judge_cost:  # it has judged by now: the leakage gate stands before the estimate
-            _purse(space, edge.ledger).note(f"judge {space.folder.run}", "leakage judge", found.judge_cost)
         space.folder.write_json("estimate.json", found)
     return space.folder.read_json("estimate.json", Estimate)
 
@@ -112,8 +110,10 @@ def submit(space: Workspace, edge: Edge, clock: Clock) -> Submission:
 
 
 def wait(space: Workspace, edge: Edge, clock: Clock, on_event: Callable[[JobEvent], None]) -> FineTuned:
-    """The tuned model, once it answers; its cost is on record."""
-    if not space.folder.has("tuned.json"):
+    """The tuned model, once it answers; its cost is on record. A resumed run deploys it again where that is needed."""
+    if space.folder.has("tuned.json"):
+        _serve_again(space, edge, clock)
+    else:
         submission = space.folder.read_json("submission.json", Submission)
         start = clock.monotonic()
         try:
@@ -140,6 +140,16 @@ def wait(space: Workspace, edge: Edge, clock: Clock, on_event: Callable[[JobEven
         space.folder.write_json("tuned.json", tuned)
         _delete_files(space, edge, submission, clock)
     return space.folder.read_json("tuned.json", FineTuned)
+
+
+def _serve_again(space: Workspace, edge: Edge, clock: Clock) -> None:
+    """A deployment that idled away, or that another run took down, is needed until every answer is there."""
+    if edge.provider.capabilities.deploys and not space.folder.has("answers.parquet"):
+        _set_hosting_aside(space, edge)
+        tuned = space.folder.read_json("tuned.json", FineTuned)
+        name = await_servable(tuned.model, edge.provider, clock).model
+        if name != tuned.asked_as:
+            space.folder.write_json("tuned.json", tuned.model_copy(update={"answers_as": name}))
 
 
 def _policy(space: Workspace, edge: Edge, submission: Submission) -> WaitPolicy:

@@ -24,15 +24,12 @@ from tasks.home import home
 from tasks.ledger.rows import Intent, IntentState
 from tasks.partition.split import unseen_labels
 from tasks.prompting.few_shot import FewShots
-from tasks.providers.base_url import is_loopback
-from tasks.providers.prices import price
-from tasks.steps import hours
+from tasks.steps import hours, judging
 from tasks.steps.contest import answer_tokens, price_of, search_panel, was_opened
 from tasks.steps.data import training_files
 from tasks.workspace import Edge, Workspace
 
 SAMPLE = 25  # rows whose prompts are measured to estimate a mean
-TEXTS_JUDGED = 2  # for each evaluation row: its own, and that of its likeliest train row
 BOUGHT = (IntentState.SUBMITTED, IntentState.ENDED)
 Batch = tuple[str, Requests]  # the endpoint's name, and what is asked there
 
@@ -50,7 +47,7 @@ def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
     spans = hours.of_answers(space, asked, latencies), hours.of_training(edge, bought)
     return Plan(
         test_cases=len(space.partitions.test),
-        requests=[*_judge(space), *(requests for _, requests in asked)],
+        requests=[*judging.requests(space, space.partitions), *(requests for _, requests in asked)],
         training=bought,
         hosting=_hosting(space, edge, spans[0]) if train and edge.provider.capabilities.deploys else None,
         hours=None if None in spans else math.fsum(span or 0.0 for span in spans),
@@ -205,16 +202,3 @@ def _hosting(space: Workspace, edge: Edge, answering: float | None) -> Hosting:
     """Billed by the hour begun; one where nothing tells how long the answers take."""
     tuned = edge.provider.price(space.case.use_case.fine_tune.base_model, tuned=True)
     return Hosting(max(1.0, math.ceil(answering or 0.0)), tuned)
-
-
-def _judge(space: Workspace) -> list[Requests]:
-    """The judge of copies in other words; one on this machine costs nothing."""
-    case = space.case.use_case
-    semantic = case.leakage.semantic
-    if semantic is None or is_loopback(semantic.base_url):
-        return []
-    rows = len(space.partitions.validation) + len(space.partitions.test)
-    inputs = space.rows("validation", ["input"])["input"].head(SAMPLE * SAMPLE)
-    tokens = sum(len(text.encode()) for text in inputs) / max(1, len(inputs)) / 4
-    at = price(semantic.model, False, semantic.base_url, case.provider.prices)
-    return [Requests(TEXTS_JUDGED * rows, tokens, 0.0, at, "leakage judge")]

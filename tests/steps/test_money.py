@@ -8,12 +8,14 @@ import pytest
 
 from data_contracts.data_policy import Leakage, Semantic
 from data_contracts.money import Estimate, FineTuned
+from data_contracts.provider import OwnPrice
 from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.errors import ApprovalRequiredError, BudgetError, ConfigurationError, ProviderRefusedError
+from tasks.ledger import Ledger
 from tasks.ledger.rows import IntentState
 from tasks.providers.protocol import Capabilities
-from tasks.steps import contest, money, planning
+from tasks.steps import contest, judging, money, planning
 from tasks.workspace import Workspace
 from tests.small_use_case import small_use_case
 from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, take_money_steps, unseen
@@ -150,9 +152,21 @@ def test_a_judge_elsewhere_is_part_of_the_estimate(finished: Finished, base_url:
     case = space.case.use_case
     judged = case.model_copy(update={"leakage": Leakage(semantic=Semantic(base_url=base_url, model="embed"))})
     space.__dict__["case"] = space.case.model_copy(update={"use_case": judged})
-    found = planning._judge(space)
+    found = judging.requests(space, space.partitions)
     assert len(found) == lines
     assert all(requests.price.input is None for requests in found)
+
+
+def test_a_judge_that_the_budget_has_no_room_for_is_not_asked(finished: Finished, tmp_path: Path) -> None:
+    space, ledger = Workspace(finished.space.folder), Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    case = space.case.use_case
+    semantic = Semantic(base_url="https://example.com/v1", model="embed")
+    priced = case.provider.model_copy(update={"prices": {"embed": OwnPrice(input=1e6)}})
+    judged = case.model_copy(update={"leakage": Leakage(semantic=semantic), "provider": priced})
+    space.__dict__["case"] = space.case.model_copy(update={"use_case": judged})
+    with pytest.raises(BudgetError, match=r"budget\.per_run"):
+        judging.set_aside(space, space.partitions, ledger)
+    assert ledger.spent_in_run(space.folder.run) == 0
 
 
 def test_what_others_spent_this_month_counts_and_what_this_run_spent_does_not_count_twice(
