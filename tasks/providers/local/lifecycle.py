@@ -144,6 +144,7 @@ class Lifecycle:
         """The finished training, which a killed server may have left already."""
         training = Training(self._book.folder(job.id) / f"training-{job.attempt}")
         if not training.done:
+            self._report(job.id, training.new_steps())  # what a killed server left unread
             job = self._book.update(job.id, attempt=job.attempt + 1)
             training = Training(self._book.folder(job.id) / f"training-{job.attempt}")
             own = self._rooms.settings.current().lora
