@@ -48,8 +48,9 @@ class Candidate(Strict):
 
     name: str = Field(description="champion, best-prompt, tune-minimal, tune-full, or base model/prompt in the search")
     kind: Literal["prompt", "tune"]
-    model: str
+    model: str = Field(description="Name that a request asks for")
     base_model: str
+    tuned_model: str = Field("", description="A tune's own name, which is not always that of its deployment")
     endpoint: str = Field("", description="Name under `endpoints` of where it answers; empty: `provider`")
     prompt: Prompt
     examples: str = Field("", description="sha256 of the file its few-shot examples come from; empty without any")

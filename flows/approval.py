@@ -23,7 +23,7 @@ from tasks import workspace
 from tasks.errors import ApprovalRequiredError, TunegateError
 from tasks.ledger import Ledger
 from tasks.steps import money
-from tasks.steps.opening import yes_in_advance
+from tasks.steps.opening import how_to_approve, yes_in_advance
 from tasks.workspace import Edge, Workspace, edge_of
 
 log = logging.getLogger("tunegate")
@@ -43,15 +43,15 @@ class ApprovalDeniedError(TunegateError):
 
     exit_code = 4
 
-    def __init__(self, run: str, by: str, note: str) -> None:
-        super().__init__(run, by, note)
-        self.run, self.by, self.note = run, by, note
+    def __init__(self, run: str, by: str, note: str, how: str) -> None:
+        super().__init__(run, by, note, how)
+        self.run, self.by, self.note, self.how = run, by, note, how
 
     def __str__(self) -> str:
         said = f" ({self.note.rstrip('.')})" if self.note else ""
         return (
-            f"{self.by} said no to the cost of run {self.run}{said}; nothing was spent. "
-            f"Start a new run that buys less, or, if it shall go on after all: tunegate resume {self.run} --yes"
+            f"{self.by} said no to the cost of run {self.run}{said}; nothing more was spent. "
+            f"Start a new run that buys less, or, if it shall go on after all: {self.how}"
         )
 
 
@@ -75,7 +75,8 @@ def approved(estimated: EstimatedRef) -> ApprovedRef:
         while needed := _needed(space, edge, found):
             answer = _ask(space, estimated, found, needed)
             if answer.approve == "no":
-                raise ApprovalDeniedError(space.folder.run, answer.your_name, answer.note)
+                run = space.folder.run
+                raise ApprovalDeniedError(run, answer.your_name, answer.note, how_to_approve(run))
             money.approve_spending(space, edge.ledger, found, answer.your_name, answer.note)
     return stage.authorise(estimated)
 
@@ -132,7 +133,8 @@ def _suspend(space: Workspace, form: type[Approval], key: str, until: dt.datetim
     try:
         return suspend_flow_run(wait_for_input=form, key=key, timeout=seconds)
     except Pause:
-        told = f"It waits for a yes to its cost in Prefect's UI until {until:%Y-%m-%d %H:%M} UTC; nothing was spent"
+        until_then = f"{until:%Y-%m-%d %H:%M} UTC"
+        told = f"It waits for a yes to its cost in Prefect's UI until {until_then}; nothing more was spent"
         detail = {"message": told, "exit_code": ApprovalDeniedError.exit_code, "waits_for": FORM}
         Ledger().record_run(
             space.folder.run, space.case.use_case.name, "stopped", {**detail, "until": until.timestamp()}

@@ -225,10 +225,10 @@ def _trial(use_case: str, options: Any, as_json: bool, tag: str) -> None:  # noq
         with prefect_reachable(), tags("tunegate", tag):
             result = trial(use_case, options)
     except (_ToldToEnd, KeyboardInterrupt) as told:
-        _fail(_last_words(last_claimed()), ResumableError.exit_code if isinstance(told, _ToldToEnd) else 130)
-    except ResumableError as error:
-        run = last_claimed()
-        _fail(f"{error}\nGo on with: tunegate resume {run}" if run else str(error), error.exit_code)
+        code = ResumableError.exit_code if isinstance(told, _ToldToEnd) else 130
+        _fail(*_last_words(last_claimed(), code))
+    except TunegateError as error:
+        _fail(_why_stopped(error, last_claimed()), error.exit_code)
     _say("verdict", result.model_dump(), as_json)
 
 
@@ -240,14 +240,21 @@ def _terminate(_signal: int, _frame: object) -> None:
     raise _ToldToEnd
 
 
-def _last_words(run: str | None) -> str:
-    """What became of the run that was interrupted, as the ledger has it."""
+def _last_words(run: str | None, code: int) -> tuple[str, int]:
+    """What became of the run that was interrupted, and its exit code, as the ledger has them; else `code`."""
     from tasks.ledger import Ledger
 
     known = Ledger().run(run) if run else None
     if known is None or known.state != "stopped":
-        return "Interrupted. What was paid is kept: `tunegate status` says how to go on."
-    return str(known.detail["message"])
+        return "Interrupted. What was paid is kept: `tunegate status` says how to go on.", code
+    return str(known.detail["message"]), int(known.detail.get("exit_code", code))
+
+
+def _why_stopped(error: TunegateError, run: str | None) -> str:
+    from tasks.steps.cancellation import still_billed
+
+    go_on = f"Go on with: tunegate resume {run}" if run and isinstance(error, ResumableError) else ""
+    return "\n".join(filter(None, (str(error), go_on, still_billed(run) if run else "")))
 
 
 def _approved(case: Any, yes: bool) -> bool:  # noqa: ANN401 - UseCase, imported late

@@ -58,7 +58,9 @@ def purge(run: str) -> dict[str, Any]:
     from tasks.steps.purge import purge as delete
 
     space = workspace.reopen(run)
-    return {"run": run, "deleted": [asdict(item) for item in delete(space, edge_of(space), SystemClock())]}
+    purged = delete(space, edge_of(space), SystemClock())
+    stays = [{"kind": kind, "id": id_} for kind, id_ in purged.stays]
+    return {"run": run, "deleted": [asdict(item) for item in purged.deleted], "stays": stays}
 
 
 def settle(space: Workspace, found: str | None) -> None:

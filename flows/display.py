@@ -131,7 +131,9 @@ def purge(content: dict[str, Any]) -> None:
     for item in content["deleted"]:
         proof = "gone, looked for afterwards" if item["proven"] else "asked to delete; whether it is gone is unknown"
         _lines(f"{item['kind']:10} {item['id']}: {proof}")
-    if not content["deleted"]:
+    for item in content["stays"]:
+        _lines(f"{item['kind']:10} {item['id']}: stays; it can only be deleted in the provider's portal")
+    if not content["deleted"] and not content["stays"]:
         _lines("The provider holds nothing of this run.")
 
 

@@ -60,8 +60,10 @@ def _cancel(flow: Any, flow_run: Any, exit_code: int | None) -> None:  # noqa: A
     for row in _rows(flow_run):
         space = workspace.reopen(row.run)
         ending = cancellation.cancel(space, ledger, partial(connect, space.case.use_case.provider))
-        flow_run_logger(flow_run, flow).warning("stopped    %s", ending.message)
-        _stop(row, Ending(ending.message, exit_code or ending.exit_code), {})
+        told = _with_what_it_costs(row, ending.message)
+        flow_run_logger(flow_run, flow).warning("stopped    %s", told)
+        resumable = ending.exit_code == ResumableError.exit_code
+        _stop(row, Ending(ending.message, exit_code if exit_code and resumable else ending.exit_code), {})
 
 
 def _rows(flow_run: Any) -> list[RunRecord]:  # noqa: ANN401 - Prefect's FlowRun
@@ -71,12 +73,17 @@ def _rows(flow_run: Any) -> list[RunRecord]:  # noqa: ANN401 - Prefect's FlowRun
 
 
 def _stop(row: RunRecord, ending: Ending, detail: dict[str, str]) -> None:
-    told = {"message": shown(ending.message, 600), "exit_code": ending.exit_code, "waits_for": "", **detail}
+    message = _with_what_it_costs(row, shown(ending.message, 600))
+    told = {"message": message, "exit_code": ending.exit_code, "waits_for": "", **detail}
     Ledger().record_run(row.run, row.use_case, "stopped", told)
     RunFolder(run_path(row.run)).release()
     if "mlflow_run_id" in row.detail:
         with contextlib.suppress(TunegateError):  # MLflow may be what stopped the run
             Registry(row.use_case).close(row.detail["mlflow_run_id"], "FAILED")
+
+
+def _with_what_it_costs(row: RunRecord, message: str) -> str:
+    return f"{message} {cancellation.still_billed(row.run)}".rstrip()
 
 
 def _was_told_to_end(error: object) -> bool:

@@ -14,6 +14,8 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
 from tasks.run_folder import in_progress
+from tasks.steps.cancellation import still_billed
+from tasks.steps.opening import how_to_approve
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
 AUTOMATIONS = Path(__file__).parents[1] / "deployments" / "automations.yaml"
 SWEEP_S = 60.0
 GONE = "Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
-UNANSWERED = "Nobody approved its cost in time; nothing was spent. To go on after all: tunegate resume {run} --yes"
-WITHDRAWN = "It was ended in Prefect while it waited for a yes to its cost. To go on: tunegate resume {run} --yes"
+UNANSWERED = "Nobody approved its cost in time; nothing more was spent. To go on after all: {how}"
+WITHDRAWN = "It was ended in Prefect while it waited for a yes to its cost. To go on: {how}"
 log = logging.getLogger("tunegate.housekeeping")
 
 
@@ -78,12 +80,14 @@ def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
     if state is None:
         return False
     if row.state == "started" and (state.is_running() or state.is_cancelling() or state.is_crashed()):
-        _tell_prefect(row, client, "Crashed", GONE)
-        return _note(row, ledger, GONE, exit_code=ResumableError.exit_code, waits_for="")
+        told = f"{GONE.format(run=row.run)} {still_billed(row.run)}".rstrip()
+        _tell_prefect(row, client, "Crashed", told)
+        return _note(row, ledger, told, exit_code=ResumableError.exit_code, waits_for="")
     if row.detail.get("waits_for") == FORM and state.is_final():
+        told = (UNANSWERED if state.is_failed() else WITHDRAWN).format(how=how_to_approve(row.run))
         if state.is_failed():
-            _tell_prefect(row, client, "Failed", UNANSWERED)
-        return _note(row, ledger, UNANSWERED if state.is_failed() else WITHDRAWN, waits_for="yes")
+            _tell_prefect(row, client, "Failed", told)
+        return _note(row, ledger, told, waits_for="yes")
     return False
 
 
@@ -100,11 +104,10 @@ def _state(row: RunRecord, client: "SyncPrefectClient") -> "State[Any] | None":
 def _tell_prefect(row: RunRecord, client: "SyncPrefectClient", name: str, message: str) -> None:
     from prefect import states
 
-    state = getattr(states, name)(message=message.format(run=row.run))
+    state = getattr(states, name)(message=message)
     client.set_flow_run_state(UUID(row.detail["flow_run_id"]), state, force=True)
 
 
 def _note(row: RunRecord, ledger: Ledger, message: str, **detail: Any) -> bool:  # noqa: ANN401 - JSON
-    told = {"message": message.format(run=row.run), **detail}
-    ledger.record_run(row.run, row.use_case, "stopped", told)
+    ledger.record_run(row.run, row.use_case, "stopped", {"message": message, **detail})
     return True

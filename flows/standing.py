@@ -11,6 +11,8 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState, RunRecord
 from tasks.run_folder import in_progress
+from tasks.steps.cancellation import BILLED, still_billed
+from tasks.steps.opening import command_line_may_approve
 
 INTERRUPTED = 130
 WAITS = {"form": "waits for an approval in Prefect", "yes": "waits for an approval"}
@@ -22,18 +24,25 @@ def standing(row: RunRecord, intents: Sequence[Intent], ledger: Ledger) -> dict[
     bought = _bought(row.run, intents)
     parked = state not in ("running", "finished") and bought is not None and bought.state is IntentState.SUBMITTING
     commands = [] if state in ("running", "finished") else _commands(row, state, parked)
-    outcome = {"finished": row.detail.get("decision"), "running": ""}.get(state, row.detail.get("message"))
     return {
         "run": row.run,
         "use_case": row.use_case,
         "state": "parked" if parked else state,
         "resumable": bool(commands),
         "go_on": commands,
-        "outcome": "" if state == "killed" else outcome or "",
+        "outcome": _outcome(row, state),
         "spent": ledger.spent_in_run(row.run),
         "job": bought.job_id if bought else None,
         "job_state": bought.job_state if bought else None,
     }
+
+
+def _outcome(row: RunRecord, state: str) -> str:
+    """The verdict, or why it stopped; and whether its tune is billed now, whatever was so when it stopped."""
+    if state in ("running", "finished"):
+        return str(row.detail.get("decision") or "") if state == "finished" else ""
+    said = "" if state == "killed" else str(row.detail.get("message") or "")
+    return f"{said.replace(BILLED.format(run=row.run), '').rstrip()} {still_billed(row.run)}".strip()
 
 
 def _state(row: RunRecord) -> str:
@@ -48,7 +57,7 @@ def _commands(row: RunRecord, state: str, parked: bool) -> list[str]:
     if parked:
         return [resume, f"{resume} --found JOB", f"{resume} --absent"]
     if state in WAITS.values():
-        return [f"{resume} --yes"] if _command_line_may_approve(row.run) else []
+        return [f"{resume} --yes"] if command_line_may_approve(row.run) else []
     part_way = row.detail.get("exit_code") in (ResumableError.exit_code, INTERRUPTED)
     return [resume] if state == "killed" or part_way else []
 
@@ -61,9 +70,3 @@ def _bought(run: str, intents: Sequence[Intent]) -> Intent | None:
             key = folder.read_json("submission.json", Submission).intent
             return next((item for item in intents if item.key == key), None)
     return next((item for item in reversed(intents) if item.run == run), None)
-
-
-def _command_line_may_approve(run: str) -> bool:
-    with contextlib.suppress(TunegateError):
-        return workspace.reopen(run).case.use_case.budget.command_line_may_approve
-    return True

@@ -77,20 +77,20 @@ class BudgetError(TunegateError):
 class ApprovalRequiredError(TunegateError):
     """Spending needs a person's yes that this run does not carry. An `amount` of NaN is an unknown one.
 
-    `sha256` is of what was estimated: a yes counts for exactly that.
+    `sha256` is of what was estimated: a yes counts for exactly that. `how`: what a person does to give it.
     """
 
     exit_code = 4
 
-    def __init__(self, run: str, amount: float, threshold: float, sha256: str = "") -> None:
-        super().__init__(run, amount, threshold, sha256)
-        self.run, self.amount, self.threshold, self.sha256 = run, amount, threshold, sha256
+    def __init__(self, run: str, amount: float, threshold: float, sha256: str = "", how: str = "") -> None:
+        super().__init__(run, amount, threshold, sha256, how)
+        self.run, self.amount, self.threshold, self.sha256, self.how = run, amount, threshold, sha256, how
 
     def __str__(self) -> str:
         amount = "an unknown amount of" if math.isnan(self.amount) else f"about {self.amount:.2f}"
         return (
-            f"Run {self.run} would spend {amount} USD; more than {self.threshold:.2f} USD needs "
-            f"an approval; nothing more was spent. Look at its estimate, then `tunegate resume {self.run} --yes`."
+            f"Run {self.run} would spend {amount} USD; more than {self.threshold:.2f} USD needs an approval; nothing "
+            f"more was spent. Look at its estimate; to approve it: {self.how or '`tunegate status` says how'}"
         )
 
 

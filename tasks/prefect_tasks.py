@@ -55,9 +55,10 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
     space = opening.open_run(use_case, options, flow_run_id, ledger)
     space.folder.claim()
     case, first, run = space.case.use_case, space.options, space.folder.run
-    if (known := ledger.run(run)) and known.detail.get("waits_for"):
+    known = ledger.run(run)
+    if known and known.detail.get("waits_for"):
         show.void_form(str(known.detail["flow_run_id"]), flow_run_id)
-    new_yes = {"approved": False} if options.resume and options.approve_spending else {}
+    new_yes = {"approved": False} if opening.is_new_yes(options, flow_run_id, known) else {}
     ledger.record_run(run, case.name, "started", {"flow_run_id": flow_run_id, "waits_for": "", **new_yes})
     trial = TrialRef(
         run=run,
@@ -143,17 +144,22 @@ def estimate(leak_free: LeakFreeRef) -> EstimatedRef:
 
 @task
 def authorise(estimated: EstimatedRef) -> ApprovedRef:
-    """Stop where a cap or a missing yes says so; then seal the test set. `--yes` goes on record."""
+    """Stop where a cap or a missing yes says so; then seal the test set. `--yes` goes on record, and is used up by
+    the first cost it meets, whether that needed it or not: it is none to a dearer quote that comes later.
+    """
     space, trial = workspace.of(estimated.trial), estimated.trial
     edge, found = edge_of(space), space.folder.read_json("estimate.json", Estimate)
+    in_advance = opening.yes_in_advance(trial, edge.ledger)
     try:
         money.require_budget(space, edge, found, approved=False)
-    except ApprovalRequiredError:
-        if not opening.yes_in_advance(trial, edge.ledger):
-            raise
+    except ApprovalRequiredError as needed:
+        if not in_advance:
+            how = opening.how_to_approve(trial.run)
+            raise ApprovalRequiredError(needed.run, needed.amount, needed.threshold, needed.sha256, how) from None
         money.approve_spending(space, edge.ledger, found, getpass.getuser(), "--yes")
-        edge.ledger.record_run(trial.run, trial.use_case, "started", {"approved": True})
         log.info("approved   by %s", getpass.getuser())
+    if in_advance:
+        edge.ledger.record_run(trial.run, trial.use_case, "started", {"approved": True})
     data.seal(space, edge.ledger)
     return _ref(space, ApprovedRef, trial, "estimate.json")
 

@@ -146,7 +146,7 @@ def require_budget(estimate: Estimate, budget: Budget, spent_this_month: float, 
 
 def _remedy(cap: str) -> str:
     return (
-        f"Nothing was spent. Raise `budget.{cap}`, or buy less: fewer epochs, prompt variants or search rows "
+        f"Nothing more was spent. Raise `budget.{cap}`, or buy less: fewer epochs, prompt variants or search rows "
         "(`tunegate estimate` says what each part costs)."
     )
 

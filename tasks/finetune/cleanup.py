@@ -23,7 +23,7 @@ class _Target:
     kind: str
     id: str
     delete: Callable[[str], None]
-    is_there: Callable[[str], bool]
+    is_there: Callable[[str], bool] | None  # None: it cannot be looked for
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,25 @@ class CleanUp:
         """The uploaded files, if the provider lets one delete them; for a job that has ended."""
         return self._delete(intent, self._files(intent))
 
-    def everything(self, intent: Intent) -> list[Deletion]:
-        """Deployment, tuned model and files; a job that still runs is cancelled.
+    def everything(self, intent: Intent) -> str | None:
+        """Delete deployment, tuned model and files; a job that still runs is cancelled. The model's name, if any.
 
-        Raises ConfigurationError where a parked purchase has to be settled before.
+        Raises ConfigurationError where a parked purchase has to be settled before, ProviderUnavailableError where the
+        provider is still cancelling the job.
         """
         if intent.state is IntentState.SUBMITTING:
             problem = "a paid request may be under way"
             remedy = f"Settle it first: `tunegate resume {intent.run} --found JOB`, or `--absent`."
             raise ConfigurationError(f"Purchase {intent.key}", problem, remedy)
         model = self._stop(intent)
-        return self._delete(intent, chain(self._model(model), self._files(intent)))
+        self._delete(intent, chain(self._model(model), self._files(intent)))
+        return model
+
+    def undeletable(self, intent: Intent, model: str | None) -> list[tuple[str, str]]:
+        """Kind and id of what the provider's API cannot delete: only a person can, in its portal."""
+        can = self.provider.capabilities
+        files = [] if can.deletes_files else [("file", file) for file in sorted(_ids(intent))]
+        return files if can.deletes_models or model is None else [("model", model), *files]
 
     def _stop(self, intent: Intent) -> str | None:
         """The model that the job made, if any; the job has ended when this returns."""
@@ -57,17 +65,17 @@ class CleanUp:
         job = self.provider.job(intent.job_id)
         if job.state not in ENDED:
             job = self.provider.cancel(job.id)
+        if job.state not in ENDED:
+            cause = f"its cancelling is under way at the provider ({job.raw_state}); nothing was deleted yet"
+            raise ProviderUnavailableError(f"Purging job {job.id}", cause, "Purge again in some minutes.")
         return job.model or intent.model
 
     def _model(self, model: str | None) -> Iterator[_Target]:
         provider = self.provider
-
-        def delete(name: str) -> None:
-            provider.withdraw(name)  # no provider deletes a model that is deployed
-            provider.delete_model(name)
-
+        if model and provider.capabilities.deploys:  # first: no provider deletes a model that is deployed
+            yield _Target("deployment", model, provider.withdraw, None)
         if model and provider.capabilities.deletes_models:
-            yield _Target("model", model, delete, provider.has_model)
+            yield _Target("model", model, provider.delete_model, provider.has_model)
 
     def _files(self, intent: Intent) -> Iterator[_Target]:
         if self.provider.capabilities.deletes_files:
@@ -91,8 +99,12 @@ class CleanUp:
         return found
 
     def _is_gone(self, target: _Target) -> bool:
+        is_there = target.is_there
+        if is_there is None:
+            return False
+
         def look() -> None:
-            if target.is_there(target.id):
+            if is_there(target.id):
                 raise ProviderUnavailableError(f"Deleting {target.id}", "it is still there", "Look at the provider.")
 
         try:

@@ -26,10 +26,11 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class Incumbent:
-    """Who stands behind the champion alias, and at which version."""
+    """Who stands behind an alias, at which version, and the purchase that it came from; empty for a prompt."""
 
     candidate: Candidate
     version: int
+    intent: str = ""
 
 
 class Registry:
@@ -43,14 +44,12 @@ class Registry:
     @reachable()
     def champion(self) -> Incumbent | None:
         """Who stands behind the champion alias, if anybody does; a registry out of reach is no such answer."""
-        import mlflow
+        return self._incumbent("champion")
 
-        version = self._aliased("champion")
-        if version is None:
-            return None
-        run_id = self.client.get_model_version(self.name, str(version)).run_id
-        plain = mlflow.artifacts.load_dict(f"runs:/{run_id}/candidate.json")
-        return Incumbent(Candidate.model_validate(plain), version)
+    @reachable()
+    def challenger(self) -> Incumbent | None:
+        """Who stands behind the challenger alias."""
+        return self._incumbent("challenger")
 
     @reachable()
     def examples(self, champion: Incumbent) -> bytes:
@@ -163,6 +162,16 @@ class Registry:
             self.client.set_model_version_tag(self.name, str(version), name, value)
         self.client.update_model_version(self.name, str(version), description)
 
+    def _incumbent(self, alias: str) -> Incumbent | None:
+        import mlflow
+
+        version = self._aliased(alias)
+        if version is None:
+            return None
+        found = self.client.get_model_version(self.name, str(version))
+        plain = mlflow.artifacts.load_dict(f"runs:/{found.run_id}/candidate.json")
+        return Incumbent(Candidate.model_validate(plain), version, found.tags.get("tunegate.intent", ""))
+
     def _aliased(self, alias: str) -> int | None:
         from mlflow.exceptions import MlflowException
 
@@ -231,7 +240,7 @@ def _tags(trial: TrialRecord, candidate: Candidate) -> dict[str, str]:
     }
     if candidate.examples:
         tags["examples"] = candidate.examples
-    if trial.tuned and trial.tuned.model == candidate.model:
+    if trial.tuned and candidate.kind == "tune" and trial.tuned.asked_as == candidate.model:
         tags |= {"intent": trial.tuned.submission.intent, "job": trial.tuned.submission.job_id}
     return {f"tunegate.{name}": value for name, value in tags.items()}
 

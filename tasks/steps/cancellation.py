@@ -1,16 +1,25 @@
 """A run is cancelled: what becomes of the job that it bought, by the policy that the use case states."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from data_contracts.money import Job, Submission
+from tasks import workspace
 from tasks.errors import ProviderRefusedError, ResumableError, TunegateError
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState
 from tasks.providers.protocol import Provider
 from tasks.workspace import Workspace
 
-ENDED = ("succeeded", "failed", "cancelled")
+DEAD = ("failed", "cancelled")
+ENDED = ("succeeded", *DEAD)
+NEW_JOB = "To train after all raise `fine_tune.generation` and start a new run: the same job is never bought twice."
+TAKEN_DOWN = ("deployment", "model")  # no model is deleted while it is deployed
+BILLED = (
+    "Its deployed tune is billed by the hour until `tunegate resume {run}` finishes "
+    "or `tunegate purge {run}` takes it down."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,8 @@ def cancel(space: Workspace, ledger: Ledger, connect: Callable[[], Provider]) ->
     resume = f"Go on with: tunegate resume {space.folder.run}"
     intent = _intent(space, ledger)
     left = _why_left(intent, space)
+    if intent and intent.state is IntentState.ENDED and intent.job_state in DEAD:
+        return Ending(f"Cancelled; {left}. {NEW_JOB}", ProviderRefusedError.exit_code)
     if intent is None or left:
         return Ending(f"Cancelled; {left}. {resume}", ResumableError.exit_code)
     try:
@@ -36,6 +47,22 @@ def cancel(space: Workspace, ledger: Ledger, connect: Callable[[], Provider]) ->
     except TunegateError as error:
         told = f"Cancelled, but job {intent.job_id} could not be and may go on at the provider: {error}"
         return Ending(f"{told} Cancel it there, or: {resume}", ResumableError.exit_code)
+
+
+def still_billed(run: str) -> str:
+    """What a run that stopped goes on costing, and what ends that; empty where its tune is not deployed."""
+    with contextlib.suppress(TunegateError):  # its folder or the ledger may be out of reach
+        space = workspace.reopen(run)
+        deployed = space.folder.has("hosting.json") and not space.folder.has("registration.json")
+        if deployed and not _taken_down(space, Ledger()):
+            return BILLED.format(run=run)
+    return ""
+
+
+def _taken_down(space: Workspace, ledger: Ledger) -> bool:
+    intent = _intent(space, ledger)
+    deletions = ledger.deletions(intent.key) if intent else []
+    return any(item.kind in TAKEN_DOWN for item in deletions)
 
 
 def _why_left(intent: Intent | None, space: Workspace) -> str:
@@ -60,8 +87,7 @@ def _job_cancelled(job: Job, intent: Intent, ledger: Ledger, resume: str) -> End
         return Ending(f"{told} {resume}", ResumableError.exit_code)
     ledger.advance(intent.key, IntentState.ENDED, job_state=job.state)
     told = f"Cancelled, and job {job.id} with it ({job.state} at the provider)."
-    new = "To train after all raise `fine_tune.generation` and start a new run: the same job is never bought twice."
-    return Ending(f"{told} {new}", ProviderRefusedError.exit_code)
+    return Ending(f"{told} {NEW_JOB}", ProviderRefusedError.exit_code)
 
 
 def _intent(space: Workspace, ledger: Ledger) -> Intent | None:

@@ -10,8 +10,9 @@ from data_contracts.records import Counts, LeakageReport
 from data_contracts.trial import TrialRecord, TrialRef
 from tasks.errors import TunegateError
 from tasks.ledger import Ledger
-from tasks.register.mlflow_registry import Registry
+from tasks.register.mlflow_registry import Incumbent, Registry
 from tasks.steps import curation, data
+from tasks.steps.attached import others_at_work
 from tasks.steps.cost import actual_cost
 from tasks.workspace import CHAMPION_EXAMPLES, EXAMPLES, Edge, Workspace
 
@@ -71,16 +72,45 @@ def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: R
 
 
 def withdraw_loser(space: Workspace, edge: Edge, registry: Registry) -> None:
-    """A tune that no alias leads to is no longer deployed: hosting is paid by the hour. The model itself stays."""
-    if not edge.provider.capabilities.deploys or not space.folder.has("tuned.json"):
+    """Take down this trial's tune and the champion's that the trial found, unless one is champion now.
+
+    Hosting is paid by the hour. The challenger alias is only a mark: this trial's tune goes although it leads there; a
+    former champion stays while it does, and so does whatever another run is at work with. No model is deleted.
+    """
+    if not edge.provider.capabilities.deploys:
         return
-    tuned = space.folder.read_json("tuned.json", FineTuned)
-    champion = registry.champion()
-    if champion is None or champion.candidate.model != tuned.asked_as:
+    champion = _names(registry.champion())
+    losers = {**_former(space, champion | _names(registry.challenger())), **_own(space, champion)}
+    for model, name in losers.items():
         try:
-            edge.provider.withdraw(tuned.model)
+            if not _is_needed(model, space, edge):
+                edge.provider.withdraw(model)
         except TunegateError as error:
-            log.warning("%s may still be deployed, and billed: %s", tuned.asked_as, error)
+            log.warning("%s may still be deployed, and billed: %s", name, error)
+
+
+def _names(standing: Incumbent | None) -> set[str]:
+    return {standing.candidate.model, standing.candidate.tuned_model} if standing else set()
+
+
+def _own(space: Workspace, kept: set[str]) -> dict[str, str]:
+    """This trial's tune and the name it is asked by, if it trained one that is not to be kept."""
+    if not space.folder.has("tuned.json"):
+        return {}
+    tuned = space.folder.read_json("tuned.json", FineTuned)
+    return {tuned.model: tuned.asked_as} if kept.isdisjoint({tuned.model, tuned.asked_as}) else {}
+
+
+def _former(space: Workspace, kept: set[str]) -> dict[str, str]:
+    """The same of the champion that the trial found."""
+    found = json.loads(space.folder.read_bytes("champion.json"))["champion"] or {}
+    model = found.get("tuned_model")
+    return {model: found["model"]} if model and kept.isdisjoint({model, found["model"]}) else {}
+
+
+def _is_needed(model: str, space: Workspace, edge: Edge) -> bool:
+    purchases = (intent for intent in edge.ledger.intents() if intent.model == model)
+    return any(others_at_work(space.folder.run, intent, edge.ledger) for intent in purchases)
 
 
 def _record(space: Workspace, trial: TrialRef, edge: Edge) -> TrialRecord:

@@ -18,6 +18,7 @@ from tasks.evaluate.compare import ComparisonPolicy, compare
 from tasks.evaluate.questions import Panel, build, tabulate
 from tasks.evaluate.score import score
 from tasks.evaluate.search import rank
+from tasks.finetune.wait import await_servable
 from tasks.prompting.few_shot import FewShots, OtherFolds
 from tasks.prompting.prompt import estimated_tokens
 from tasks.purse import AnswerMoney, Purse, Tariff
@@ -97,6 +98,7 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
                 kind="tune",
                 model=tuned.asked_as,
                 base_model=tuned.base_model,
+                tuned_model=tuned.model,
                 prompt=prompt,
                 examples=_examples(space, prompt),
             )
@@ -109,7 +111,7 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
 def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress: Progress) -> Sequence[Candidate]:
     """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer."""
     if not space.folder.has("candidates.json"):
-        field = candidates(space, champion if champion and _answers(champion, space, edge) else None)
+        field = candidates(space, _standing(champion, space, edge) if champion else None)
         panel = _panel(space, edge, field, space.rows("test"))
         questions = build(panel)
         if not _asked_before(space, edge, questions):
@@ -132,17 +134,28 @@ def was_opened(space: Workspace, edge: Edge) -> bool:
     return _sealed(space) in {opening.test_sha256 for opening in edge.ledger.openings(space.case.use_case.name)}
 
 
-def _answers(champion: Candidate, space: Workspace, edge: Edge) -> bool:
-    """Whether the champion's model is still there. A listed dated model vouches for its undated name."""
-    listed: list[str] = []
-    there = not champion.endpoint or champion.endpoint in space.case.use_case.endpoints
-    if there:
-        listed = [model.id for model in edge.at(champion.endpoint).models()]
-        there = not listed or any(id_ == champion.model or id_.startswith(f"{champion.model}-") for id_ in listed)
-    if not there:
-        text = "The champion's model %s no longer exists at the provider; best-prompt is the reference"
-        log.warning(text, champion.model)
-    return there
+def _standing(champion: Candidate, space: Workspace, edge: Edge) -> Candidate | None:
+    """The champion, if its model is still there. A deployed tune stands in no listing: it is deployed again if need be.
+
+    Raises ProviderRefusedError or ProviderUnavailableError where that fails: no champion falls without a contest.
+    """
+    if champion.tuned_model and edge.provider.capabilities.deploys:
+        if edge.provider.has_model(champion.tuned_model):
+            serving = await_servable(champion.tuned_model, edge.provider, edge.ledger.clock)
+            return champion.model_copy(update={"model": serving.model})
+    elif _is_listed(champion, space, edge):
+        return champion
+    text = "The champion's model %s no longer exists at the provider; best-prompt is the reference"
+    log.warning(text, champion.model)
+    return None
+
+
+def _is_listed(champion: Candidate, space: Workspace, edge: Edge) -> bool:
+    """Whether its endpoint lists it, or lists nothing. A listed dated model vouches for its undated name."""
+    if champion.endpoint and champion.endpoint not in space.case.use_case.endpoints:
+        return False
+    listed = [model.id for model in edge.at(champion.endpoint).models()]
+    return not listed or any(id_ == champion.model or id_.startswith(f"{champion.model}-") for id_ in listed)
 
 
 def judge(space: Workspace) -> tuple[Verdict, Comparison]:

@@ -1,13 +1,19 @@
 """Which run a flow run works on: Prefect starts a flow from its first line whenever it starts it again."""
 
+import contextlib
+
 from data_contracts.trial import TrialOptions, TrialRef
 from tasks import workspace
-from tasks.errors import ConfigurationError, DataError
+from tasks.errors import ConfigurationError, DataError, TunegateError
 from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
 from tasks.workspace import Workspace
 
 MENDED_OUTSIDE = (ConfigurationError.exit_code, DataError.exit_code)
+IN_PREFECT = (
+    "in Prefect, start its deployment with `Resume a stopped run` set to {run}, and tick "
+    "`Approve the estimated cost` or answer its form"
+)
 
 
 def open_run(use_case: str, options: TrialOptions, flow_run_id: str, ledger: Ledger) -> Workspace:
@@ -27,6 +33,26 @@ def yes_in_advance(trial: TrialRef, ledger: Ledger) -> bool:
     """Whether the run was started with a yes that is not used up: it counts for the first estimate, not for more."""
     known = ledger.run(trial.run)
     return trial.approved and not (known and known.detail.get("approved"))
+
+
+def is_new_yes(options: TrialOptions, flow_run_id: str, known: RunRecord | None) -> bool:
+    """Whether a resumption brings a yes of its own. Prefect starts a flow run with the same options again after a
+    suspension: that is the yes it came with, which may be used up.
+    """
+    comes_again = known is not None and known.detail.get("flow_run_id") == flow_run_id
+    return bool(options.resume) and options.approve_spending and not comes_again
+
+
+def how_to_approve(run: str) -> str:
+    """What a person does to say yes to the cost of a run that stopped."""
+    return f"tunegate resume {run} --yes" if command_line_may_approve(run) else IN_PREFECT.format(run=run)
+
+
+def command_line_may_approve(run: str) -> bool:
+    """Whether the run's use case lets `--yes` count; taken for granted where its folder is elsewhere."""
+    with contextlib.suppress(TunegateError):
+        return workspace.reopen(run).case.use_case.budget.command_line_may_approve
+    return True
 
 
 def _goes_on(row: RunRecord) -> bool:

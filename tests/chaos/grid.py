@@ -85,6 +85,10 @@ class Cell:
             return (2,)  # the use case names a model that is not offered
         if self.call in UNREPEATED and self.fault.startswith("redirect"):
             return (DONE, RESUMABLE)  # whoever redirects may have kept the request: it is looked for
+        if (self.call, self.fault) == ("jobs.retrieve", "gone") or (
+            self.call == "jobs.retrieve" and self.fault.startswith("redirect")
+        ):
+            return (DONE, 5)  # the first look only confirms the job's id: the job is looked for instead
         if self.fault in (*REFUSED, *DEAD):
             return (5, DONE) if self.call in SIDE or self.call == "chat.create" else (5,)
         if self.fault in STUCK:

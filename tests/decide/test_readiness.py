@@ -109,7 +109,8 @@ def test_a_cheap_run_needs_no_approval() -> None:
 
 
 def test_a_dearer_run_waits_for_a_yes_and_goes_on_with_it() -> None:
-    with pytest.raises(ApprovalRequiredError, match=r"Run r1 would spend about 6\.00 USD.*nothing more was spent") as stop:
+    told = r"Run r1 would spend about 6\.00 USD.*nothing more was spent"
+    with pytest.raises(ApprovalRequiredError, match=told) as stop:
         require_budget(costing(5.0, 1.0), BUDGET, 0.0, approved=False, run="r1")
     assert stop.value.exit_code == 4
     require_budget(costing(5.0, 1.0), BUDGET, 0.0, approved=True, run="r1")

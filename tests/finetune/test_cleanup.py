@@ -1,8 +1,10 @@
 """What is deleted at the provider is looked for afterwards, and only a thing that is gone counts as deleted."""
 
+from dataclasses import replace
+
 import pytest
 
-from tasks.errors import ConfigurationError, ProviderRefusedError, SubmissionParkedError
+from tasks.errors import ConfigurationError, ProviderRefusedError, ProviderUnavailableError, SubmissionParkedError
 from tasks.finetune.cleanup import CleanUp
 from tasks.finetune.submit import Order, conclude, intent_key, submit
 from tasks.ledger import Ledger
@@ -59,9 +61,40 @@ def test_what_is_proven_gone_is_not_asked_for_again(clean_up, bought, provider) 
     assert provider.calls == before
 
 
-def test_everything_is_the_model_and_the_files(clean_up, bought, provider) -> None:
-    assert [kind for kind, _, proven in shown(clean_up.everything(bought)) if proven] == ["model", "file", "file"]
-    assert provider.served == ["base-1"] and provider.calls["withdraw"] == 1
+def kinds(ledger: Ledger, bought: Intent) -> list[tuple[str, bool]]:
+    return sorted((item.kind, item.proven) for item in ledger.deletions(bought.key))
+
+
+def test_everything_is_the_model_and_the_files(clean_up, bought, provider, ledger) -> None:
+    assert clean_up.everything(bought) == "ft:base-1"
+    assert kinds(ledger, bought) == [("file", True), ("file", True), ("model", True)]
+    assert provider.served == ["base-1"] and not clean_up.undeletable(bought, "ft:base-1")
+
+
+def test_a_deployment_is_taken_down_before_its_model_is_deleted(clean_up, bought, provider, ledger) -> None:
+    provider.capabilities = replace(provider.capabilities, deploys=True)
+    provider.refuse["withdraw"] = [lambda: provider.served.index("ft:base-1")]
+    clean_up.everything(bought)
+    assert ("deployment", False) in kinds(ledger, bought) and provider.served == ["base-1"]
+
+
+def test_a_model_that_only_a_person_can_delete_stays_and_its_deployment_goes(
+    clean_up, bought, provider, ledger
+) -> None:
+    provider.capabilities = replace(provider.capabilities, deploys=True, deletes_models=False)
+    model = clean_up.everything(bought)
+    assert provider.calls["withdraw"] == 1 and "ft:base-1" in provider.served
+    assert kinds(ledger, bought) == [("deployment", False), ("file", True), ("file", True)]
+    assert clean_up.undeletable(bought, model) == [("model", "ft:base-1")]
+
+
+def test_while_the_provider_is_still_cancelling_nothing_is_deleted(order, provider, ledger, clock, clean_up) -> None:
+    submit(order, provider, ledger, clock)
+    (intent,) = ledger.intents()
+    provider.cancel = lambda job_id: provider.jobs[job_id]
+    with pytest.raises(ProviderUnavailableError, match=r"cancelling is under way.*Purge again"):
+        clean_up.everything(intent)
+    assert len(provider.files) == 2
 
 
 def test_a_job_that_still_runs_is_cancelled_before_its_files_go(order, provider, ledger, clock, clean_up) -> None:

@@ -22,6 +22,7 @@ from tasks.decide.readiness import estimate_sha256
 from tasks.errors import ApprovalRequiredError
 from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
+from tasks.providers.openai_wire import OpenAIWire
 from tasks.workspace import Workspace
 from tests.embedded import RunningServer, embedded_server
 from tests.flows.worker import Prefect, at_prefect, await_that, deployed, kill, worker
@@ -30,6 +31,7 @@ from tests.small_use_case import small_use_case
 
 ASKS = {"per_run": 50, "approval_above": 0}
 ANOTHER_JOB = {"fine_tune.generation": 2}  # else everything is paid for once, and costs nothing
+DEAR = 9.0  # USD, a provider's own quote
 PAID = {"files.create", "jobs.create", "chat.create"}
 
 
@@ -176,6 +178,35 @@ def test_a_tick_in_the_starting_form_is_a_yes_to_the_first_estimate(here: Deploy
     state = here.prefect.run(flow_run).state
     assert state is not None
     assert state.name == "Completed"
+
+
+def test_a_no_to_the_providers_quote_counts_whatever_was_ticked_at_the_resumption(
+    here: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, before = here.row(here.start(settings={"fine_tune.generation": 5})).run, paid_calls(here.provider)
+    monkeypatch.setattr(OpenAIWire, "quote", lambda self, request: DEAR)
+    flow_run = here.start(resume=run, approve_spending=True)
+    assert here.row(flow_run).detail["waits_for"] == "form", "the tick was to the estimate"
+    here.prefect.answer(flow_run, approve="no", your_name="Bob")
+    assert here.work(flow_run).name == "Failed"
+    assert here.row(flow_run).detail["message"].startswith(f"Bob said no to the cost of run {run}; nothing more")
+    assert paid_calls(here.provider).count("jobs.create") == before.count("jobs.create")
+
+
+def test_a_tick_that_the_estimate_did_not_need_is_none_to_a_dearer_quote(
+    here: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenAIWire, "quote", lambda self, request: DEAR)
+    flow_run = here.start(approve_spending=True, settings={"fine_tune.generation": 6, "budget.approval_above": 5})
+    assert here.row(flow_run).detail["waits_for"] == "form"
+
+
+def test_where_only_prefect_may_approve_the_command_line_says_how_to_do_it_there(here: Deployed) -> None:
+    strict = {"fine_tune.generation": 7, "budget.command_line_may_approve": False}
+    with pytest.raises(ApprovalRequiredError) as needed:
+        trial(str(here.use_case), TrialOptions(settings=strict))
+    assert f"`Resume a stopped run` set to {needed.value.run}" in str(needed.value)
+    assert "--yes" not in str(needed.value)
 
 
 def test_the_command_line_takes_over_with_a_yes_of_its_own_and_the_form_is_void(here: Deployed) -> None:

@@ -7,13 +7,17 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelling, Crashed, Failed
 
 from flows import hooks
 from flows.approval import ApprovalDeniedError
-from tasks import errors
+from flows.commands import status
+from tasks import errors, workspace
 from tasks.ledger import Ledger
+from tasks.ledger.rows import IntentState
+from tasks.steps.cancellation import BILLED
 from tests.small_use_case import small_use_case
 from tests.stepwise import begin
 
@@ -23,13 +27,15 @@ ENDINGS = {
     errors.LeakageError("test", 2, "leakage.json"): 3,
     errors.BudgetError("This run", 9.0, 5.0, "Raise it."): 4,
     errors.ApprovalRequiredError("a-run", 9.0, 5.0, "0" * 64): 4,
-    ApprovalDeniedError("a-run", "Ada", "too dear"): 4,
+    ApprovalDeniedError("a-run", "Ada", "too dear", "tunegate resume a-run --yes"): 4,
     errors.ProviderRefusedError("jobs.create", "closed", "no new jobs", "Move."): 5,
     errors.CredentialsError("connecting", "no key", "Set it."): 75,
     errors.ProviderUnavailableError("jobs.retrieve", "timeout", "Wait."): 75,
     errors.SubmissionParkedError("Purchase", "its answer was lost", "Look."): 75,
     ZeroDivisionError("a bug"): 1,
 }
+
+ENDING = errors.BudgetError("This run", 9.0, 5.0, "Raise it.")
 
 
 @dataclass
@@ -47,6 +53,11 @@ class Stopped:
         assert found is not None
         assert found.state == "stopped"
         return found.detail
+
+
+def deploy(run: str) -> None:
+    """As far as the run's folder tells."""
+    workspace.reopen(run).folder.write_json("hosting.json", {"since": 0.0})
 
 
 @pytest.fixture
@@ -81,6 +92,27 @@ def test_a_signal_to_the_command_line_cancels_the_run(stopped: Stopped, signal: 
     told = stopped.at(Crashed(data=signal))
     assert told["exit_code"] == code
     assert told["message"] == f"Cancelled; no job was bought. Go on with: tunegate resume {stopped.run}"
+
+
+def test_ctrl_c_that_cancelled_the_job_leaves_nothing_to_resume(stopped: Stopped) -> None:
+    ledger = Ledger()
+    ledger.open_intent("a" * 64, "small", stopped.run, {})
+    for state in (IntentState.UPLOADED, IntentState.SUBMITTING, IntentState.SUBMITTED):
+        ledger.advance("a" * 64, state, job_id="ftjob-1")
+    ledger.advance("a" * 64, IntentState.ENDED, job_state="cancelled")
+    told = stopped.at(Crashed(data=KeyboardInterrupt()))
+    assert told["exit_code"] == 5
+    [item] = status()["runs"]
+    assert item["go_on"] == []
+    assert "resume" not in item["outcome"]
+
+
+@pytest.mark.parametrize("state", [Crashed(message="exited"), Failed(data=ENDING), Crashed(data=KeyboardInterrupt())])
+def test_a_run_that_stops_while_its_tune_is_deployed_says_that_it_is_billed(
+    stopped: Stopped, state: State[object]
+) -> None:
+    deploy(stopped.run)
+    assert str(stopped.at(state)["message"]).endswith(BILLED.format(run=stopped.run))
 
 
 def test_a_signal_to_a_worker_cancels_nothing(stopped: Stopped) -> None:

@@ -90,9 +90,20 @@ def test_a_form_that_nobody_answered_says_so_and_how_to_go_on(left: Left) -> Non
     assert name == "Failed"
     assert (
         message
-        == f"Nobody approved its cost in time; nothing was spent. To go on after all: tunegate resume {run} --yes"
+        == f"Nobody approved its cost in time; nothing more was spent. To go on after all: tunegate resume {run} --yes"
     )
     assert (known["message"], known["exit_code"], known["waits_for"]) == (message, 4, "yes")
+
+
+def test_where_only_prefect_may_approve_a_form_that_nobody_answered_says_how_to_approve_there(
+    left: Left, tmp_path: Path
+) -> None:
+    left.space = begin(small_use_case(tmp_path / "strict", budget={"command_line_may_approve": False}))
+    run = left.behind(Failed(message=NEVER_RESUMED), "stopped", waits_for="form", exit_code=4)
+    sweep(left.client)
+    said = left.now()[2]["message"]
+    assert "--yes" not in said
+    assert f"`Resume a stopped run` set to {run}" in said
 
 
 def test_a_run_that_was_cancelled_while_it_waited_waits_no_longer(left: Left) -> None:

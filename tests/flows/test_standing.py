@@ -7,7 +7,8 @@ import pytest
 
 from flows.commands import status
 from tasks.ledger import Ledger
-from tasks.ledger.rows import IntentState
+from tasks.ledger.rows import Deletion, IntentState, RunState
+from tasks.steps.cancellation import BILLED
 from tests.small_use_case import small_use_case
 from tests.stepwise import begin
 
@@ -83,6 +84,30 @@ def test_a_run_that_only_a_new_one_can_better_offers_nothing(home: Path, code: i
 def test_a_run_that_was_interrupted_can_be_resumed(home: Path, code: int) -> None:
     Ledger().record_run("r1", "small", "stopped", {"exit_code": code})
     assert the_run(status())["go_on"] == ["tunegate resume r1"]
+
+
+@pytest.mark.parametrize("state", ["started", "stopped"])
+def test_a_tune_that_is_still_deployed_is_billed_until_the_run_ends_or_is_purged(
+    home: Path, tmp_path: Path, state: RunState
+) -> None:
+    folder, ledger = begin(small_use_case(tmp_path / "case")).folder, Ledger()
+    billed = BILLED.format(run=folder.run)
+    ledger.record_run(folder.run, "small", state, {"exit_code": 75, "message": f"The provider is away. {billed}"})
+    ledger.open_intent(KEY, "small", folder.run, {})
+    assert billed not in the_run(status())["outcome"], "nothing was deployed"
+    folder.write_json("hosting.json", {"since": 0.0})
+    said = the_run(status())["outcome"]
+    assert said == (billed if state == "started" else f"The provider is away. {billed}")
+    ledger.record_deletion(Deletion(KEY, "deployment", "ft-1", 1.0, proven=False))
+    assert billed not in the_run(status())["outcome"]
+
+
+def test_once_it_is_registered_the_registry_says_what_is_deployed(home: Path, tmp_path: Path) -> None:
+    folder = begin(small_use_case(tmp_path / "case")).folder
+    Ledger().record_run(folder.run, "small", "stopped", {"exit_code": 75, "message": "MLflow is away"})
+    for name in ("hosting.json", "registration.json"):
+        folder.write_json(name, {})
+    assert the_run(status())["outcome"] == "MLflow is away"
 
 
 def test_a_run_that_somebody_works_on_is_running_and_offers_nothing(home: Path, tmp_path: Path) -> None:

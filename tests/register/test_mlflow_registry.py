@@ -102,7 +102,9 @@ def test_the_challenger_is_the_last_one_that_was_tried_also_where_it_won(
 
 
 def test_the_champion_comes_back_as_the_candidate_it_was(reading: Registry, finished: Finished) -> None:
-    assert reading.champion() == Incumbent(named(finished.record, "tune-minimal"), version=2)
+    bought = finished.record.tuned.submission.intent
+    assert reading.champion() == Incumbent(named(finished.record, "tune-minimal"), version=2, intent=bought)
+    assert reading.challenger() == reading.champion()
 
 
 def test_without_a_model_or_without_the_alias_there_is_no_champion(registry: Registry) -> None:
@@ -224,7 +226,27 @@ def test_a_champion_that_stays_is_still_the_same_version_under_another_name(
     result = register(registry, staying(finished.record))
     assert (result.champion_version, result.challenger_version) == (2, 3)
     assert "tunegate.job" in registry.client.get_model_version(MODEL, "2").tags
+    assert registry.champion().intent == finished.record.tuned.submission.intent
     assert "tunegate.job" not in registry.client.get_model_version(MODEL, "3").tags, "this trial trained nothing"
+
+
+def test_a_tune_that_answers_by_its_deployments_name_tells_of_its_purchase(
+    registry: Registry, finished: Finished
+) -> None:
+    plain = finished.record.comparison.model_dump_json(), finished.record.verdict.model_dump_json()
+    tuned = finished.record.tuned.model_copy(update={"answers_as": "its-deployment"})
+    old, new = f'"model":"{tuned.model}"', '"model":"its-deployment"'
+    comparison, verdict = (text.replace(old, new) for text in plain)
+    deployed = replace(
+        finished.record,
+        tuned=tuned,
+        comparison=Comparison.model_validate_json(comparison),
+        verdict=Verdict.model_validate_json(verdict),
+    )
+    register(registry, deployed)
+    champion = registry.champion()
+    assert (champion.candidate.model, champion.candidate.tuned_model) == ("its-deployment", tuned.model)
+    assert champion.intent == tuned.submission.intent
 
 
 def test_keep_moves_no_alias_also_where_somebody_else_moved_it(registry: Registry, finished: Finished) -> None:

@@ -114,6 +114,15 @@ def test_a_job_that_does_not_end_at_once_or_has_succeeded_can_still_be_waited_fo
     assert intent_state()[0] is IntentState.SUBMITTED
 
 
+def test_a_job_that_had_come_to_nothing_before_offers_no_resumption(own_home: Path, tmp_path: Path) -> None:
+    space, provider = run_that_bought(tmp_path, "cancel", IntentState.SUBMITTED), Provider()
+    cancelled(space, provider)
+    again = cancelled(space, provider)
+    assert (again.exit_code, provider.asked) == (5, ["ftjob-1"])
+    assert "tunegate resume" not in again.message
+    assert "`fine_tune.generation`" in again.message
+
+
 def test_a_job_that_another_run_bought_goes_on(own_home: Path, tmp_path: Path) -> None:
     provider = Provider()
     ending = cancelled(run_that_bought(tmp_path, "cancel", IntentState.SUBMITTED, run="an-earlier-run"), provider)

@@ -17,7 +17,7 @@ from tasks import workspace
 from tasks.evaluate.questions import build
 from tasks.ledger import Ledger
 from tasks.providers.embedded import Embedded
-from tasks.providers.protocol import AnswerEndpoint
+from tasks.providers.protocol import AnswerEndpoint, Serving
 from tasks.steps import contest, data
 from tasks.workspace import Edge, Workspace
 from tests.dying_disk import KilledError, dying_after
@@ -129,6 +129,34 @@ def test_a_champion_whose_model_is_gone_leaves_the_field_to_the_best_prompt(
     verdict, comparison = rejudged(copy, champion)
     assert (comparison.reference, verdict.first_champion) == ("best-prompt", True)
     assert f"The champion's model {TUNE} no longer exists at the provider" in caplog.text
+
+
+class Deploying(Embedded):
+    """A provider that deploys the tune that it holds, under the tune's own name."""
+
+    held = ""
+
+    def has_model(self, model: str) -> bool:
+        return model == self.held
+
+    def serve(self, model: str) -> Serving:
+        return Serving("ready", model)
+
+
+@pytest.mark.parametrize(("held", "reference"), [(True, "champion"), (False, "best-prompt")])
+def test_a_deployed_champion_competes_as_long_as_the_provider_holds_its_tune(
+    copy: Workspace, own_home: Path, held: bool, reference: str
+) -> None:
+    tune = next(one for one in contest.candidates(copy, None) if one.kind == "tune")
+    prompt = tune.prompt.model_copy(update={"role": "The champion of before"})
+    champion = tune.model_copy(update={"model": "unlisted-deployment", "prompt": prompt})
+    provider = Deploying(copy.case.use_case.provider, own_home / "provider")
+    provider.capabilities = replace(provider.capabilities, deploys=True)
+    provider.held = champion.tuned_model if held else ""
+    forget(copy, "candidates.json", "answers.parquet", "comparison.json", "verdict.json")
+    field = contest.evaluate(copy, Edge(provider, Ledger()), champion, unseen)
+    assert contest.judge(copy)[1].reference == reference
+    assert all(one.model != "unlisted-deployment" for one in field), "it answers as what it was deployed as this time"
 
 
 # ---------------------------------------------------------------- the search

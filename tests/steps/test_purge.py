@@ -1,14 +1,18 @@
 """Purging a run: what the provider holds of it goes, unless it is in production; told and proven by the provider."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from flows import commands
+from data_contracts.money import Submission
+from flows import commands, display
 from tasks import workspace
-from tasks.errors import ConfigurationError, ProviderRefusedError
+from tasks.errors import ConfigurationError, ProviderRefusedError, ResumableError
 from tasks.register.mlflow_registry import Registry
+from tasks.run_folder import RunFolder
 from tasks.steps import money
 from tasks.workspace import Workspace, edge_of
 from tests.embedded import RunningServer, embedded_server
@@ -47,10 +51,47 @@ def test_the_model_in_production_is_not_purged(trial: Workspace) -> None:
         commands.purge(trial.folder.run)
 
 
-def test_a_model_that_is_no_champion_goes_and_is_seen_to_be_gone(trial: Workspace, place: RunningServer) -> None:
+def test_a_champion_is_known_by_its_purchase_whatever_it_is_called(
+    trial: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Registry("small").champion()
+    renamed = found.candidate.model_copy(update={"model": "its-deployment", "tuned_model": ""})
+    monkeypatch.setattr(Registry, "champion", lambda registry: replace(found, candidate=renamed))
+    with pytest.raises(ConfigurationError, match="answers as champion"):
+        commands.purge(trial.folder.run)
+    own = found.candidate.model_copy(update={"model": "its-deployment"})
+    monkeypatch.setattr(Registry, "champion", lambda registry: replace(found, candidate=own, intent=""))
+    with pytest.raises(ConfigurationError, match="answers as champion"):
+        commands.purge(trial.folder.run)
+
+
+@pytest.fixture
+def dethroned(trial: Workspace) -> Workspace:
     registry = Registry("small")
     registry.client.delete_registered_model_alias(registry.name, "champion")
-    deleted = commands.purge(trial.folder.run)["deleted"]
+    return trial
+
+
+def test_a_purchase_that_another_run_is_at_work_with_stays(dethroned: Workspace, place: RunningServer) -> None:
+    other = RunFolder(dethroned.folder.path.parent / "20990101-000000-small-0000")
+    other.write_json("submission.json", dethroned.folder.read_json("submission.json", Submission))
+    edge_of(dethroned).ledger.record_run(other.run, "small", "started", {})
+    other.claim()
+    with pytest.raises(ConfigurationError, match=f"run {other.run} is at work with the same purchase"):
+        commands.purge(dethroned.folder.run)
+    other.release()
+    assert not place.log("models.delete")
+
+
+def test_a_run_in_progress_is_not_purged(dethroned: Workspace) -> None:
+    with FileLock(dethroned.folder.path / ".lock"), pytest.raises(ResumableError, match="in progress"):
+        commands.purge(dethroned.folder.run)
+
+
+def test_a_model_that_is_no_champion_goes_and_is_seen_to_be_gone(dethroned: Workspace, place: RunningServer) -> None:
+    purged = commands.purge(dethroned.folder.run)
+    deleted = purged["deleted"]
+    assert purged["stays"] == []
     assert [(item["kind"], item["proven"]) for item in deleted] == [("file", True), ("file", True), ("model", True)]
     assert len(place.log("models.delete")) == 1
 
@@ -69,3 +110,11 @@ def test_the_same_purchase_is_not_attached_to_any_more(trial: Workspace, use_cas
 def test_a_run_that_bought_nothing_says_so(trial: Workspace, use_case: Path) -> None:
     with pytest.raises(ConfigurationError, match="it bought nothing"):
         commands.purge(begin(use_case).folder.run)
+
+
+def test_what_only_a_person_can_delete_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    display.purge({"deleted": [], "stays": [{"kind": "model", "id": "ft:kept"}]})
+    told = capsys.readouterr().out
+    assert "ft:kept: stays; it can only be deleted in the provider's portal" in told and "holds nothing" not in told
+    display.purge({"deleted": [], "stays": []})
+    assert "The provider holds nothing of this run." in capsys.readouterr().out
