@@ -40,6 +40,7 @@ def test_a_run_killed_while_its_job_trains_resumes_on_the_same_job(
         assert Ledger().run(run).state == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_ended_by_sigterm_while_its_job_trains_says_what_becomes_of_the_job_and_how_to_go_on(
     tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

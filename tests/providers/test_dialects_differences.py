@@ -83,14 +83,15 @@ def test_bedrock_takes_no_less_than_a_hundred_rows_as_its_table_says(server):
 
 
 def test_a_file_that_foundry_still_imports_is_waited_for(server):
-    def slowly(**differences: Any) -> OpenAIWire:
+    def slowly(seconds: float, **differences: Any) -> OpenAIWire:
         provider = speaker(server, "foundry", **differences)
-        server.change_settings(dialect="foundry", file_seconds=1.0)
+        server.change_settings(dialect="foundry", file_seconds=seconds)
         return provider
 
-    hasty, patient = slowly(waits_for_file=False), slowly()
+    hasty = slowly(5.0, waits_for_file=False)
     with pytest.raises(ProviderRefusedError, match="imported"):
         hasty.create_job(order("foundry", hasty.upload("hasty.jsonl", rows("foundry"))))
+    patient = slowly(0.05)
     assert patient.create_job(order("foundry", patient.upload("patient.jsonl", rows("foundry")))).id
 
 

@@ -14,6 +14,7 @@ from tests.providers.together_server import together_account
 from tests.providers.together_setup import together, trained
 
 DEDICATED = ServingSettings(serving="dedicated", hardware=HARDWARE)
+SERVERLESS = ServingSettings(serving="serverless")
 NOT_SERVERLESS = {"error": {"message": "Unable to access non-serverless model x.", "code": "model_not_available"}}
 
 
@@ -38,21 +39,21 @@ def deployments(account: Account) -> int:
 
 
 def test_a_serverless_model_answers_at_once_and_one_token_tells(account: Account) -> None:
-    serving = together(account).serve("acct/tuned")
+    serving = together(account, together=SERVERLESS).serve("acct/tuned")
     assert (serving.state, serving.model) == ("ready", "acct/tuned")
     assert account.calls("chat")[0].sent["max_tokens"] == 1
 
 
 def test_a_base_model_without_serverless_adapters_says_what_to_set(account: Account) -> None:
     account.chat_error = (400, NOT_SERVERLESS)
-    serving = together(account).serve("acct/tuned")
+    serving = together(account, together=SERVERLESS).serve("acct/tuned")
     assert serving.state == "failed"
     assert "provider.together.serving: dedicated" in serving.reason
 
 
 def test_a_serverless_model_that_is_not_known_yet_is_starting(account: Account) -> None:
     account.chat_error = (404, {"error": {"message": "no such model", "code": "model_not_found"}})
-    assert together(account).serve("acct/tuned").state == "starting"
+    assert together(account, together=SERVERLESS).serve("acct/tuned").state == "starting"
 
 
 def test_a_dedicated_model_is_deployed_once_and_then_looked_at(

@@ -99,7 +99,10 @@ def test_the_rows_did_hold_the_canaries_and_reached_the_provider(finished: Place
     assert hits((folder / "quarantine.jsonl").read_bytes(), PRIVATE.values())
     trained = (folder / "training.jsonl").read_bytes()
     assert hits(trained, PHRASES) and not hits(trained, PRIVATE.values())
-    assert any(path.read_bytes() == trained for path in (finished.provider.state / "files").iterdir())
+    uploads = finished.provider.log("files.create")
+    assert [line["accepted"] for line in uploads] == [True, True]
+    left = [path.read_bytes() for path in (finished.provider.state / "files").iterdir() if path.is_file()]
+    assert trained not in left, "what was uploaded is deleted once the job has ended"
 
 
 def test_nothing_that_a_trial_keeps_is_pickled(finished: Place) -> None:
