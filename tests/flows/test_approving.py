@@ -164,6 +164,7 @@ def test_a_no_ends_it_with_the_exit_code_of_a_missing_approval_and_says_who_and_
     assert known["message"].startswith(f"Bob said no to the cost of run {here.row(flow_run).run} (too dear); nothing")
 
 
+@pytest.mark.slow
 def test_a_form_that_ran_out_of_time_is_asked_again_on_a_retry(here: Deployed) -> None:
     flow_run = here.start(settings=ANOTHER_JOB)
     run = here.row(flow_run).run

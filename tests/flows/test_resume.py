@@ -19,6 +19,7 @@ QUICK_JOB = {"validating_files": 0.1, "queued": 0.1, "running": 0.1}
 DEADLINE_S = 300  # for a machine with more to do than this
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_its_job_trains_resumes_on_the_same_job(
     tmp_path: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

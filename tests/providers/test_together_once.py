@@ -19,6 +19,8 @@ from tests.providers.together_account import BASE, Account, Fault
 from tests.providers.together_server import together_account
 from tests.providers.together_setup import ROWS, together
 
+pytestmark = pytest.mark.slow  # `make test` has the wire's own, and the chaos sample
+
 LOST = {
     "reset": Fault("jobs.create", "reset"),
     "hang": Fault("jobs.create", "hang"),

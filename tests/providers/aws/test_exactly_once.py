@@ -27,6 +27,9 @@ CREATED, CREATING = (f"{when}.bedrock.CreateModelCustomizationJob" for when in (
 URL = "http://127.0.0.1:9/model-customization-jobs"
 
 
+pytestmark = pytest.mark.slow  # `make test` has the wire's own, and the chaos sample
+
+
 @pytest.fixture(autouse=True)
 def jobs() -> Iterator[dict[str, Any]]:
     """The jobs that AWS holds."""
