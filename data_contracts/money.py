@@ -154,6 +154,11 @@ class Job(Document):
     error_message: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it will not move any more; a state that nobody has heard of is no end."""
+        return self.state in ("succeeded", "failed", "cancelled")
+
 
 class JobEvent(Document):
     """One line of a job's history; `metrics` holds step, train_loss, valid_loss and the like."""

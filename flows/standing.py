@@ -1,16 +1,14 @@
 """How a run stands, and with which command it goes on."""
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from data_contracts.money import Submission
-from tasks import workspace
-from tasks.errors import ResumableError, TunegateError
+from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState, RunRecord
 from tasks.run_folder import in_progress
+from tasks.steps.attached import purchase_of
 from tasks.steps.cancellation import BILLED, still_billed
 from tasks.steps.opening import command_line_may_approve
 
@@ -21,7 +19,7 @@ WAITS = {"form": "waits for an approval in Prefect", "yes": "waits for an approv
 def standing(row: RunRecord, intents: Sequence[Intent], ledger: Ledger) -> dict[str, Any]:
     """A run with what it spent and bought. One that was started and that no living process holds was killed."""
     state = _state(row)
-    bought = _bought(row.run, intents)
+    bought = purchase_of(row.run, intents)
     parked = state not in ("running", "finished") and bought is not None and bought.state is IntentState.SUBMITTING
     commands = [] if state in ("running", "finished") else _commands(row, state, parked)
     return {
@@ -60,13 +58,3 @@ def _commands(row: RunRecord, state: str, parked: bool) -> list[str]:
         return [f"{resume} --yes"] if command_line_may_approve(row.run) else []
     part_way = row.detail.get("exit_code") in (ResumableError.exit_code, INTERRUPTED)
     return [resume] if state == "killed" or part_way else []
-
-
-def _bought(run: str, intents: Sequence[Intent]) -> Intent | None:
-    """The purchase that the run is attached to, or that it began."""
-    with contextlib.suppress(TunegateError):  # its folder may lie on another machine
-        folder = workspace.reopen(run).folder
-        if folder.has("submission.json"):
-            key = folder.read_json("submission.json", Submission).intent
-            return next((item for item in intents if item.key == key), None)
-    return next((item for item in reversed(intents) if item.run == run), None)

@@ -13,7 +13,6 @@ from tasks.ledger.rows import Deletion, Intent, IntentState
 from tasks.providers.protocol import Provider
 
 GONE_S = 60.0  # how long something deleted may still be shown
-ENDED = ("succeeded", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -63,9 +62,9 @@ class CleanUp:
         if intent.job_id is None:
             return None
         job = self.provider.job(intent.job_id)
-        if job.state not in ENDED:
+        if not job.has_ended:
             job = self.provider.cancel(job.id)
-        if job.state not in ENDED:
+        if not job.has_ended:
             cause = f"its cancelling is under way at the provider ({job.raw_state}); nothing was deleted yet"
             raise ProviderUnavailableError(f"Purging job {job.id}", cause, "Purge again in some minutes.")
         return job.model or intent.model

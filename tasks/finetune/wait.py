@@ -146,7 +146,7 @@ class _Watch:
     def goes_on(self, job: Job) -> bool:
         """Only three states end a wait, success with a model's name; one that nobody has heard of does not."""
         if job.state != "succeeded" or job.model is not None:
-            return job.state not in {"failed", "cancelled", "succeeded"}
+            return not job.has_ended
         now = self.clock.monotonic()
         self.nameless_since = now if self.nameless_since is None else self.nameless_since
         return now - self.nameless_since < NAMELESS_S

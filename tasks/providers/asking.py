@@ -85,7 +85,7 @@ def http_client(url: str, headers: Mapping[str, str], private: bool = False) -> 
     def prepare(request: Request) -> None:
         request.headers.pop("authorization", None)
         request.headers.update(headers)
-        request.extensions["trace"] = _Peer(str(request.url), private).look
+        request.extensions["trace"] = Peer(str(request.url), private).look
 
     return DefaultHttpxClient(
         follow_redirects=False,  # a redirect would carry rows to another host
@@ -96,7 +96,7 @@ def http_client(url: str, headers: Mapping[str, str], private: bool = False) -> 
 
 
 @dataclass
-class _Peer:
+class Peer:
     """The machine at the other end, looked at once the socket is connected: before TLS, and before the request."""
 
     url: str

@@ -92,7 +92,6 @@ class Dialect(Strict):
             lists_bases=self.lists_bases,
             metadata=self.metadata,
             deploys=self.serving not in ("listed", "probed"),
-            quotes=self.quotes,
             deletes_files=self.deletes_files,
             deletes_models=self.deletes_models,
             min_examples=self.min_examples,

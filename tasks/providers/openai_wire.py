@@ -26,7 +26,6 @@ from tasks.providers.serving.nebius import NebiusModels
 from tasks.providers.wire_records import WireEvent, WireFile, WireJob, WireModel, WirePage
 
 PAGE = 100
-ENDED = ("succeeded", "failed", "cancelled")
 OPENAI_HEADERS = ("openai", "compatible", "embedded")  # where OpenAI-Project means something
 _PRICE = re.compile(r"price|cost", re.IGNORECASE)
 
@@ -152,7 +151,7 @@ class OpenAIWire:
             return self._job(self._caller.read("cancelling the fine-tuning job", send, as_(WireJob, id=job_id)))
         except ProviderRefusedError:
             job = self.job(job_id)
-            if job.state not in ENDED:
+            if not job.has_ended:
                 raise
             return job
 

@@ -20,9 +20,7 @@ class Capabilities:
     open_hyperparameters: bool = False  # those of other names are handed on as they are: what trains is the user's own
     lists_bases: bool = True  # the listing of models names the base models, too
     metadata: bool = True  # a job carries its intent; without, it is found by its training file or its name
-    cancels: bool = True
     deploys: bool = False  # a tuned model answers only where it is deployed
-    quotes: bool = False  # says what a job will cost, after the upload and before the purchase
     deletes_files: bool = True
     deletes_models: bool = True
     min_examples: int = 10

@@ -19,6 +19,7 @@ from tasks.errors import (
     TunegateError,
 )
 from tasks.providers import prices
+from tasks.providers.asking import gone_or_error
 from tasks.providers.base_url import checked
 from tasks.providers.connect import NO_KEY, key_of
 from tasks.providers.failure import RESUME
@@ -31,7 +32,7 @@ from tasks.providers.protocol import (
     Serving,
     TrainingAccess,
 )
-from tasks.providers.together_calls import Calls, as_, gone_or_error, http_client, library, raw
+from tasks.providers.together_calls import Calls, as_, http_client, library, raw
 from tasks.providers.together_job import HYPERPARAMETERS, MAX_SUFFIX, METHODS, job_body, price_body
 from tasks.providers.together_models import Models
 from tasks.providers.together_records import Estimate, Limits, Listing, Metrics, TogetherEvent, TogetherJob
@@ -40,7 +41,6 @@ from tasks.providers.together_upload import Files
 
 BASE_URL = "https://api.together.ai/v1"
 PRICED_AT = "https://api.together.xyz/v1"  # the older name of the same API, by which genai-prices knows it
-ENDED = ("succeeded", "failed", "cancelled")
 REASONS = ("job_error", "job_user_error", "billing_limit")  # events that say why a job failed
 
 
@@ -75,7 +75,6 @@ class Together:
             hyperparameters=HYPERPARAMETERS,
             metadata=False,
             deploys=isinstance(self._hosting, Dedicated),
-            quotes=True,
             min_examples=1,
             max_file_bytes=5 * 2**30,  # what its library sends in one piece
             max_suffix=MAX_SUFFIX,
@@ -164,7 +163,7 @@ class Together:
             told = self._calls.read("cancelling the fine-tuning job", send, as_(TogetherJob, id=job_id))
         except ProviderRefusedError:
             job = self.job(job_id)
-            if job.state not in ENDED:
+            if not job.has_ended:
                 raise
             return job
         return told.normalised(self._clock.now())

@@ -5,17 +5,18 @@ object pass.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, Protocol, TypeVar
 
 from pydantic import BaseModel
 
 from tasks.clock import Clock
 from tasks.errors import ConfigurationError, ProviderUnavailableError
-from tasks.providers.asking import NEVER_SENT, retrying
-from tasks.providers.base_url import ForbiddenPeerError, host_of, is_loopback, refuse_peer
+from tasks.providers import asking
+from tasks.providers.asking import NEVER_SENT, Peer, gone_or_error, retrying
+from tasks.providers.base_url import ForbiddenPeerError, is_loopback
 from tasks.providers.failure import Failure, paid_error, read_error
 from tasks.providers.redact import shown
 from tasks.providers.together_records import Listing, RecordT
@@ -45,7 +46,7 @@ def http_client(base_url: str, private: bool = False) -> "Client":
     from httpx import Client, Limits, Request
 
     def prepare(request: Request) -> None:
-        request.extensions["trace"] = _Peer(str(request.url), private).look
+        request.extensions["trace"] = Peer(str(request.url), private).look
 
     return Client(
         follow_redirects=False,
@@ -70,22 +71,6 @@ def library(http: "Client", base_url: str, api_key: str, timeout_s: float) -> "T
     return made
 
 
-@dataclass
-class _Peer:
-    """The machine at the other end, looked at once the socket is connected: before TLS, and before the request."""
-
-    url: str
-    private: bool
-    direct: bool = True  # false: it is a proxy, which resolves the name by itself
-
-    def look(self, event: str, info: Mapping[str, Any]) -> None:
-        """For the HTTP library's `trace`."""
-        if event == "connection.connect_tcp.started":
-            self.direct = info["host"] == host_of(self.url)
-        elif event == "connection.connect_tcp.complete" and self.direct:
-            refuse_peer(self.url, info["return_value"].get_extra_info("server_addr")[0], self.private)
-
-
 def raw(method: Callable[P, Wrapped], *args: P.args, **options: P.kwargs) -> Send:
     """A request by one of the library's methods, its answer unread."""
     return lambda: method(*args, **options).http_response
@@ -94,13 +79,8 @@ def raw(method: Callable[P, Wrapped], *args: P.args, **options: P.kwargs) -> Sen
 def as_(kind: type[ModelT], **expected: object) -> Callable[["Response"], ModelT]:
     """A parser that refuses, as ValueError, an object which contradicts what is expected of it."""
 
-    def parse(answer: "Response") -> ModelT:
-        parsed = kind.model_validate_json(answer.content)
-        if any(getattr(parsed, name) not in (None, value) for name, value in expected.items()):
-            raise ValueError("another object than the one asked for")
-        return parsed
-
-    return parse
+    parse = asking.as_(kind, **expected)
+    return lambda answer: parse(answer.content)
 
 
 def ask(call: str, send: Send, parse: Callable[["Response"], T], error_of: ErrorOf) -> T:
@@ -136,11 +116,6 @@ def failure_of(answer: "Response") -> Failure:
         if isinstance(flat, dict) and "error" not in flat and isinstance(flat.get("message"), str):
             return replace(failure, message=shown(flat["message"]))
     return failure
-
-
-def gone_or_error(call: str, failure: Failure) -> Exception:
-    """LookupError for what is not there, else what a failed reading means."""
-    return LookupError(call) if failure.status == 404 else read_error(call, failure)
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from data_contracts.money import usd
 from tasks.errors import ConfigurationError, ProviderRefusedError, ProviderUnavailableError, TunegateError
+from tasks.providers.asking import gone_or_error
 from tasks.providers.failure import RESUME, Failure, read_error
 from tasks.providers.protocol import Serving
 from tasks.providers.redact import shown
-from tasks.providers.together_calls import Calls, as_, gone_or_error, raw
+from tasks.providers.together_calls import Calls, as_, raw
 from tasks.providers.together_models import Models
 from tasks.providers.together_records import Listing
 from tasks.providers.together_registry import Config, Deployment, Endpoint, Hardware

@@ -1,12 +1,25 @@
-"""Which other runs are at work on the same purchase, so that nobody takes its model from under them."""
+"""Which purchase a run is attached to, and which other runs are, so that nobody takes its model from under them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
 
 from data_contracts.money import Submission
 from tasks import workspace
-from tasks.errors import ConfigurationError
+from tasks.errors import ConfigurationError, TunegateError
 from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, RunRecord
 from tasks.run_folder import in_progress
+
+
+def purchase_of(run: str, intents: Sequence[Intent]) -> Intent | None:
+    """The purchase that the run is attached to, or else the newest of those that it began."""
+    with suppress(TunegateError):  # its folder may lie on another machine
+        folder = workspace.reopen(run).folder
+        if folder.has("submission.json"):
+            key = folder.read_json("submission.json", Submission).intent
+            return next((item for item in intents if item.key == key), None)
+    return next((item for item in reversed(intents) if item.run == run), None)
 
 
 def others_at_work(run: str, intent: Intent, ledger: Ledger) -> list[str]:

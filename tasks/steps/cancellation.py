@@ -4,16 +4,16 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from data_contracts.money import Job, Submission
+from data_contracts.money import Job
 from tasks import workspace
 from tasks.errors import ProviderRefusedError, ResumableError, TunegateError
 from tasks.ledger import Ledger
 from tasks.ledger.rows import Intent, IntentState
 from tasks.providers.protocol import Provider
+from tasks.steps.attached import purchase_of
 from tasks.workspace import Workspace
 
 DEAD = ("failed", "cancelled")
-ENDED = ("succeeded", *DEAD)
 NEW_JOB = "To train after all raise `fine_tune.generation` and start a new run: the same job is never bought twice."
 TAKEN_DOWN = ("deployment", "model")  # no model is deleted while it is deployed
 BILLED = (
@@ -36,7 +36,7 @@ def cancel(space: Workspace, ledger: Ledger, connect: Callable[[], Provider]) ->
     `connect` is called only where there is a job to cancel. A job that another run bought is theirs, and goes on.
     """
     resume = f"Go on with: tunegate resume {space.folder.run}"
-    intent = _intent(space, ledger)
+    intent = purchase_of(space.folder.run, ledger.intents(space.case.use_case.name))
     left = _why_left(intent, space)
     if intent and intent.state is IntentState.ENDED and intent.job_state in DEAD:
         return Ending(f"Cancelled; {left}. {NEW_JOB}", ProviderRefusedError.exit_code)
@@ -60,7 +60,7 @@ def still_billed(run: str) -> str:
 
 
 def _taken_down(space: Workspace, ledger: Ledger) -> bool:
-    intent = _intent(space, ledger)
+    intent = purchase_of(space.folder.run, ledger.intents(space.case.use_case.name))
     deletions = ledger.deletions(intent.key) if intent else []
     return any(item.kind in TAKEN_DOWN for item in deletions)
 
@@ -79,7 +79,7 @@ def _why_left(intent: Intent | None, space: Workspace) -> str:
 
 
 def _job_cancelled(job: Job, intent: Intent, ledger: Ledger, resume: str) -> Ending:
-    if job.state not in ENDED:
+    if not job.has_ended:
         told = f"Cancelled; job {job.id} was asked to stop and is still {job.raw_state}."
         return Ending(f"{told} {resume}", ResumableError.exit_code)
     if job.state == "succeeded":
@@ -88,11 +88,3 @@ def _job_cancelled(job: Job, intent: Intent, ledger: Ledger, resume: str) -> End
     ledger.advance(intent.key, IntentState.ENDED, job_state=job.state)
     told = f"Cancelled, and job {job.id} with it ({job.state} at the provider)."
     return Ending(f"{told} {NEW_JOB}", ProviderRefusedError.exit_code)
-
-
-def _intent(space: Workspace, ledger: Ledger) -> Intent | None:
-    """The purchase that this run made, is making, or is attached to."""
-    if space.folder.has("submission.json"):
-        return ledger.intent(space.folder.read_json("submission.json", Submission).intent)
-    mine = [item for item in ledger.intents(space.case.use_case.name) if item.run == space.folder.run]
-    return mine[-1] if mine else None

@@ -125,7 +125,7 @@ class Bedrock:
             self._account.read("stopping the job", lambda: stop(jobIdentifier=job_id))
         except ProviderRefusedError:
             job = self.job(job_id)
-            if job.state not in ("succeeded", "failed", "cancelled"):
+            if not job.has_ended:
                 raise
             return job
         return self.job(job_id)
