@@ -5,17 +5,24 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(shell command -v uv)
-EXTRAS := --extra postgres --extra together --extra dask --extra odcs
+EXTRAS := --extra postgres --extra together --extra dask --extra odcs --extra gepa
 
 .DEFAULT_GOAL := help
 SEEDS  ?= 1..20
 CHAOS  ?= .chaos.jsonl
 LORA   := .venv-lora
+PEERS  := .venv-peers
+NPM    := $(shell command -v npm)
+# peers of `make bench-peers`: the releases that are measured, and the Node that promptfoo needs
+INSPECT_AI := 0.3.285
+OPENAI     := 3.54.0
+PROMPTFOO  := 0.123.1
+NODE       := 22.23.3
 
-.PHONY: help setup setup-lora demo test test-all test-lora chaos lint bench lock clean
+.PHONY: help setup setup-lora demo test test-all test-lora chaos lint bench bench-peers lock clean
 
 help: ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## the virtual environment with exactly the locked packages
 
@@ -73,6 +80,29 @@ lint: $(READY) ## style, types, the floors of the house
 bench: $(READY) ## speed, as ratios to a limit measured in the same run
 	$(BIN)/python -m tests.bench
 
+bench-peers: $(READY) $(PEERS)/.inspect_ai-$(INSPECT_AI) $(PEERS)/.promptfoo-$(PROMPTFOO) ## answers beside promptfoo and inspect_ai, each in an environment of its own
+	$(BIN)/python -m tests.bench answers --full
+
+$(PEERS)/.inspect_ai-$(INSPECT_AI):
+	@echo "Setting up inspect_ai in $(PEERS) (360 MB) ..."
+ifdef UV
+	uv venv -q --allow-existing -p $(PYTHON) $(PEERS)/inspect_ai
+	VIRTUAL_ENV=$(PEERS)/inspect_ai uv pip install -q inspect_ai==$(INSPECT_AI) openai==$(OPENAI)
+else
+	$(PYTHON) -m venv $(PEERS)/inspect_ai
+	$(PEERS)/inspect_ai/bin/pip install -q --disable-pip-version-check inspect_ai==$(INSPECT_AI) openai==$(OPENAI)
+endif
+	@touch $@
+
+$(PEERS)/.promptfoo-$(PROMPTFOO):
+ifdef NPM
+	@echo "Setting up promptfoo in $(PEERS), with a Node of its own (1.6 GB) ..."
+	npm install --prefix $(PEERS)/promptfoo --no-audit --no-fund --loglevel=error promptfoo@$(PROMPTFOO) node@$(NODE)
+	@touch $@
+else
+	@echo "promptfoo is left out: npm is not on this machine. Install Node.js and run this again."
+endif
+
 lock: ## resolve again (needs uv); the lock carries names, versions and hashes only
 	uv pip compile pyproject.toml $(EXTRAS) --group dev --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade -q -o requirements.lock
@@ -80,4 +110,4 @@ lock: ## resolve again (needs uv); the lock carries names, versions and hashes o
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --upgrade -q -c requirements.lock -o requirements-lora.lock
 
 clean: ## the virtual environment and the local state
-	rm -rf $(VENV) $(LORA) .tunegate $(CHAOS)
+	rm -rf $(VENV) $(LORA) $(PEERS) .tunegate $(CHAOS)

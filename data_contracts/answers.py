@@ -20,6 +20,8 @@ class StoredAnswer:
     latency_ms: float
     prompt_tokens: int
     completion_tokens: int
+    ttft_ms: float | None = None  # None: it was not streamed
+    confidence: float | None = None  # probability of its tokens; None: the provider gave none
 
 
 class AnswerStore(Protocol):

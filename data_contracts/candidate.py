@@ -1,7 +1,7 @@
 """What can answer: a model, a prompt, decoding parameters and a few-shot rule."""
 
 import hashlib
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ class Decoding(Strict):
     """How an answer is drawn."""
 
     temperature: float = Field(0.0, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1, description="None: not sent")
     max_tokens: int = Field(256, ge=1, description="At most so many tokens of answer")
     seed: int | None = 7
 
@@ -33,13 +34,19 @@ class Prompt(Strict):
     labels: Literal["none", "names", "descriptions"] = Field("none", description="Classification: what is listed")
     output_format: str = Field("", description="What an answer looks like")
     structured: bool = Field(False, description="Ask for JSON by schema (extraction: the contract's schema)")
+    reasoning: bool = Field(False, description="Let it think step by step first; only the answer after that counts")
     few_shot: FewShot = FewShot()
     decoding: Decoding = Decoding()
 
     @property
     def digest(self) -> str:
         """Hash of what reaches the model, whatever the prompt is called: its version."""
-        content = self.model_dump_json(exclude={"name", "description"})
+        unset: dict[str, Any] = {"name": True, "description": True}
+        if not self.reasoning:  # a prompt of before these fields keeps its version
+            unset["reasoning"] = True
+        if self.decoding.top_p is None:
+            unset["decoding"] = {"top_p"}
+        content = self.model_dump_json(exclude=unset)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

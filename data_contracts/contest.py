@@ -6,7 +6,19 @@ from pydantic import Field
 
 from data_contracts.candidate import Candidate
 from data_contracts.document import Document
+from data_contracts.evidence import (
+    Calibration,
+    Consistency,
+    GeneralScore,
+    Interval,
+    JudgeReport,
+    LabelScore,
+    Margin,
+    SliceScore,
+)
+from data_contracts.gates import Tier
 from data_contracts.money import usd
+from data_contracts.worth import Payback
 
 # ---------------------------------------------------------------- prompts
 
@@ -22,6 +34,7 @@ class PromptScore(Document):
     cost_per_request: float | None
     failed: int = Field(0, description="Requests that brought no answer; such a variant cannot be the best")
     warnings: list[str] = Field(default_factory=list)
+    round: int = Field(1, description="The last round of the search that it took part in")
 
     @property
     def row(self) -> dict[str, str]:
@@ -44,6 +57,8 @@ class PromptSearch(Document):
     folds: int | None = Field(
         None, description="Scored on train and validation rows in so many folds; None: validation"
     )
+    optimiser: str = Field("", description="Library that wrote prompts, and the budget it had")
+    notes: list[str] = Field(default_factory=list, description="What was cut, dropped or warned of on the way")
 
     @property
     def best(self) -> Candidate:
@@ -54,7 +69,9 @@ class PromptSearch(Document):
 # ---------------------------------------------------------------- evaluation
 
 
-Outcome = Literal["answered", "refused", "truncated", "filtered", "unparsable", "failed"]
+Outcome = Literal["answered", "refused", "truncated", "filtered", "unparsable", "rejected", "failed"]
+"""rejected: the endpoint takes no such request (too long a prompt), which counts; failed: nobody knows, it may be asked
+again."""
 
 ANSWER_COLUMNS = (
     "candidate",  # Candidate.name
@@ -70,15 +87,10 @@ ANSWER_COLUMNS = (
     "stored",  # True: taken from the ledger, not asked again
     "expected",
     "request",  # hash of the exact request
+    "repeat",  # 0 for the first answer to a case, 1.. where it was asked again
+    "ttft_ms",  # time to the first token, NaN where the answer was not streamed
+    "confidence",  # probability of the answer's tokens, NaN where the provider gives none
 )
-
-
-class Interval(Document):
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class CandidateScores(Document):
@@ -91,12 +103,24 @@ class CandidateScores(Document):
     accuracy: float = Field(description="Share of exact (normalised) matches")
     macro_f1: float | None = None
     format_adherence: float = Field(description="Share of answers that could be parsed")
-    latency_p50_ms: float
-    latency_p99_ms: float
+    latency_p50_ms: float | None = Field(description="None: no answer was timed by itself, as in a batch")
+    latency_p99_ms: float | None
     prompt_tokens: float = Field(description="Mean per request")
     completion_tokens: float
     cost_per_request: float | None
     by_slice: dict[str, dict[str, float]] = Field(default_factory=dict, description="slice -> value -> metric")
+    slices: dict[str, dict[str, SliceScore]] = Field(default_factory=dict, description="The same with intervals")
+    exact_match: float | None = Field(None, description="Share of outputs equal to the expected text as it stands")
+    by_label: dict[str, LabelScore] = Field(default_factory=dict, description="Classification: label -> scores")
+    by_field: dict[str, LabelScore] = Field(default_factory=dict, description="Extraction: top-level field -> scores")
+    further: dict[str, float] = Field(default_factory=dict, description="Metrics that do not decide, by name")
+    latency_p95_ms: float | None = None
+    ttft_p50_ms: float | None = Field(None, description="Time to the first token, where answers were streamed")
+    ttft_p99_ms: float | None = None
+    stored: float = Field(0.0, description="Share of answers from an earlier run: their latency is of that day")
+    consistency: Consistency | None = None
+    calibration: Calibration | None = None
+    general: GeneralScore | None = None
 
     @property
     def row(self) -> dict[str, str]:
@@ -107,8 +131,8 @@ class CandidateScores(Document):
             "metric": f"{self.metric.value:.3f}",
             "95 % interval": f"{self.metric.low:.3f} to {self.metric.high:.3f}",
             "format": f"{self.format_adherence:.3f}",
-            "p50 ms": f"{self.latency_p50_ms:.0f}",
-            "p99 ms": f"{self.latency_p99_ms:.0f}",
+            "p50 ms": "unknown" if self.latency_p50_ms is None else f"{self.latency_p50_ms:.0f}",
+            "p99 ms": "unknown" if self.latency_p99_ms is None else f"{self.latency_p99_ms:.0f}",
             "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
         }
 
@@ -124,6 +148,10 @@ class PairedTest(Document):
     p_value: float = Field(description="Exact McNemar for 0/1 scores, else a paired permutation test; two-sided")
     p_adjusted: float = Field(description="Holm over the candidates")
     cases_needed: int | None = Field(description="Cases that would show the observed difference with power 0.8")
+    test: str = Field("", description="Which test gave p")
+    clusters: int | None = Field(None, description="Groups of cases that were resampled as one; None: each by itself")
+    discordance: float | None = Field(None, description="Share of cases in which the two differ")
+    power: float | None = Field(None, description="Achieved: chance to have shown the minimum effect on these cases")
 
 
 class Comparison(Document):
@@ -137,26 +165,19 @@ class Comparison(Document):
     confusion: dict[str, dict[str, dict[str, int]]] = Field(
         default_factory=dict, description="candidate -> expected -> given -> cases, classification only"
     )
+    margins: list[Margin] = Field(default_factory=list, description="Every candidate against the reference")
+    judge: JudgeReport | None = None
+    notes: list[str] = Field(default_factory=list, description="What a reader of these figures has to know")
 
 
 # ---------------------------------------------------------------- decision
-
-
-class Payback(Document):
-    """What the tune is worth against the best prompt; None where a price is unknown or there is no volume."""
-
-    monthly_saving: float | None
-    one_off_cost: float | None
-    payback_months: float | None
-    break_even_requests_per_month: float | None
-    notes: list[str] = Field(default_factory=list)
 
 
 class Rule(Document):
     """One rule of the verdict and the figure it rests on."""
 
     name: str
-    tier: Literal["must", "should", "info"]
+    tier: Tier
     passed: bool | None = Field(description="None: missing, which is not passed")
     figure: str
 
@@ -201,6 +222,7 @@ class VerdictRef(Document):
     winner: str
     winner_model: str
     reasons: list[str]
+    recommendation: str = Field("", description="What to do next, in a sentence")
     run_folder: str
     report: str
     mlflow_run_id: str

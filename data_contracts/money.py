@@ -23,7 +23,7 @@ class Price(Document):
     as_of: str
 
 
-Part = Literal["leakage judge", "prompt search", "training", "hosting", "final answers"]
+Part = Literal["leakage judge", "prompt search", "training", "hosting", "final answers", "answer judge"]
 
 
 class CostPart(Document):
@@ -72,7 +72,9 @@ class Estimate(Document):
     judge_cost: float | None = Field(0.0, description="USD for the judge of leakage.semantic")
     total_cost: float | None
     hours: float | None = Field(description="Expected for training and answers; None: nothing earlier tells")
-    detectable_difference: float = Field(description="Smallest difference that this test set shows with power 0.8")
+    detectable_difference: float = Field(
+        description="Smallest difference that this test set shows with power 0.8, if candidates differ on 20 % of cases"
+    )
     already_paid: bool = Field(False, description="The ledger holds this very job: it is attached to, not bought")
     warnings: list[str] = Field(default_factory=list)
     parts: list[CostPart] = Field(default_factory=list, description="What the sums are made of")

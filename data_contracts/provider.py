@@ -78,6 +78,12 @@ class ProviderSettings(Strict):
     project: str | None = Field(None, description="Account or project a job belongs to")
     max_concurrency: int = Field(16, ge=1, le=512)
     request_timeout_s: float = Field(60.0, gt=0)
+    stream: bool = Field(False, description="Let answers be streamed, to measure the time to the first token")
+    batch: bool = Field(
+        False,
+        description="Ask through the provider's batch API, where it has one: half the price, within a day; "
+        "latency is then unknown",
+    )
     allow_private_address: bool = Field(
         False, description="Let base_url lead into a private network, for a gateway or a GPU machine of your own"
     )

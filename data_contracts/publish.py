@@ -9,9 +9,11 @@ from data_contracts.candidate import Prompt
 from data_contracts.contest import Comparison, Verdict, VerdictRef
 from data_contracts.contract import Contract
 from data_contracts.curation import CurationReport
+from data_contracts.evidence import FailureReport
 from data_contracts.money import Estimate
 from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.use_case import UseCase
+from data_contracts.worth import Effort, Recommendation
 
 FOLDER = Path(__file__).parent / "schemas"
 SHAPES: dict[str, type[BaseModel]] = {
@@ -24,6 +26,9 @@ SHAPES: dict[str, type[BaseModel]] = {
     "sealed": SealedTestSet,
     "comparison": Comparison,
     "verdict": Verdict,
+    "failures": FailureReport,
+    "recommendation": Recommendation,
+    "effort": Effort,
     "estimate": Estimate,  # `tunegate estimate --json`
     "run": VerdictRef,  # `tunegate run --json`
 }

@@ -9,10 +9,12 @@ from pydantic import Field
 from data_contracts.contest import Comparison, PromptSearch, Verdict
 from data_contracts.curation import CurationReport
 from data_contracts.document import Document
+from data_contracts.evidence import FailureReport
 from data_contracts.money import Cost, Estimate, FineTuned
 from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.strict import Strict
 from data_contracts.use_case import ResolvedUseCase
+from data_contracts.worth import Effort, Recommendation
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class TrialRecord:
     tuned: FineTuned | None
     comparison: Comparison
     verdict: Verdict
+    failures: FailureReport
+    recommendation: Recommendation
+    effort: Effort
     answers: pd.DataFrame
     inputs: dict[str, str]
     cost: Cost

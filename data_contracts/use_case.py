@@ -11,6 +11,9 @@ from pydantic import Field, model_validator
 
 from data_contracts.contract import Contract
 from data_contracts.data_policy import Curation, Leakage, Source, Split
+from data_contracts.evaluation import Evaluation
+from data_contracts.gates import Economics, Gates
+from data_contracts.prompting import Prompts
 from data_contracts.provider import ProviderSettings
 from data_contracts.strict import Strict
 
@@ -26,40 +29,10 @@ class TaskKind(StrEnum):
 
 
 METRICS: dict[TaskKind, tuple[str, ...]] = {  # the first is the default
-    TaskKind.CLASSIFICATION: ("accuracy", "macro_f1"),
-    TaskKind.EXTRACTION: ("field_f1", "accuracy"),
-    TaskKind.FREE_TEXT: ("text_f1", "accuracy"),
+    TaskKind.CLASSIFICATION: ("accuracy", "macro_f1", "custom"),
+    TaskKind.EXTRACTION: ("field_f1", "accuracy", "custom"),
+    TaskKind.FREE_TEXT: ("text_f1", "chrf", "accuracy", "judge", "custom"),
 }
-
-
-class ModelAt(Strict):
-    """A base model at an endpoint: a name under `endpoints`, or empty for `provider`."""
-
-    model: str
-    endpoint: str = ""
-
-
-class Prompts(Strict):
-    """The prompt candidates."""
-
-    folder: str = Field(description="Folder of prompt files, one YAML each")
-    variants: list[str] = Field(default_factory=list, description="Names to try; empty: every file in the folder")
-    minimal: str = Field("minimal", description="The short prompt that a tuned model is asked with")
-    base_models: list[str | ModelAt] = Field(
-        min_length=1, description="Base models on which the prompts are tried: a name, or {model, endpoint}"
-    )
-    search_rows: int = Field(300, ge=20, description="At most so many validation rows score each variant")
-    folds: int | None = Field(
-        None,
-        ge=2,
-        le=20,
-        description="For small sets: score variants on train and validation rows, examples coming from other folds",
-    )
-
-    @property
-    def models(self) -> list[ModelAt]:
-        """The base models, each with its endpoint."""
-        return [ModelAt(model=item) if isinstance(item, str) else item for item in self.base_models]
 
 
 class FineTune(Strict):
@@ -104,20 +77,6 @@ class FineTune(Strict):
         return self
 
 
-class Gates(Strict):
-    """When a candidate is promoted: must-hold rules, and what is a difference worth having."""
-
-    metric: Literal["accuracy", "macro_f1", "field_f1", "text_f1"] | None = Field(
-        None, description="None: accuracy, field_f1 or text_f1 by task kind"
-    )
-    minimum_effect: float = Field(0.02, ge=0, lt=1, description="Smallest gain in the metric worth a change")
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="Error level of the exact test, Holm-adjusted")
-    min_format_adherence: float = Field(0.98, ge=0, le=1)
-    max_latency_ratio: float | None = Field(2.0, gt=0, description="p99 against the reference; None: not a gate")
-    max_cost_ratio: float | None = Field(None, gt=0, description="Cost per request against the reference")
-    min_score: float | None = Field(None, ge=0, le=1, description="Floor of the metric")
-
-
 class Budget(Strict):
     """Money, in USD."""
 
@@ -126,16 +85,6 @@ class Budget(Strict):
     approval_above: float = Field(5.0, ge=0, description="A dearer run needs --yes or an approval in the UI")
     command_line_may_approve: bool = Field(True, description="Whether --yes grants the approval")
     approval_hours: float = Field(72.0, gt=0, description="How long a run in the UI waits, suspended, for its approval")
-
-
-class Economics(Strict):
-    """What the answer is worth."""
-
-    requests_per_month: float = Field(0, ge=0)
-    data_hours: float = Field(0, ge=0, description="Hours of data work that the tune needs and the prompt does not")
-    hourly_rate: float = Field(0, ge=0, description="USD per hour of that work")
-    hosting_per_month: float = Field(0, ge=0, description="USD a month for hosting the tuned model")
-    horizon_months: float = Field(6, gt=0)
 
 
 class TextPolicy(Strict):
@@ -170,6 +119,7 @@ class UseCase(Strict):
     )
     prompts: Prompts
     fine_tune: FineTune
+    evaluation: Evaluation = Evaluation()
     gates: Gates = Gates()
     budget: Budget = Budget()
     economics: Economics = Economics()
@@ -190,6 +140,19 @@ class UseCase(Strict):
         for item in self.prompts.models:
             if item.endpoint and item.endpoint not in self.endpoints:
                 raise ValueError(f"prompts.base_models: there is no endpoint {item.endpoint} under `endpoints`")
+        judge, optimiser = self.evaluation.judge, self.prompts.optimiser
+        others = {"evaluation.judge": judge, "prompts.optimiser": optimiser}
+        for where, asked in others.items():
+            if asked and asked.endpoint and asked.endpoint not in self.endpoints:
+                raise ValueError(f"{where}: there is no endpoint {asked.endpoint} under `endpoints`")
+        return self
+
+    @model_validator(mode="after")
+    def _optimiser_is_answered_at_once(self) -> Self:
+        if self.prompts.optimiser:
+            asked = [self.prompts.optimiser.endpoint, *(item.endpoint for item in self.prompts.models)]
+            if any(self.provider_at(endpoint).batch for endpoint in asked):
+                raise ValueError("prompts.optimiser asks in many small steps, each of which a batch API may take a day")
         return self
 
     @model_validator(mode="after")
@@ -197,6 +160,10 @@ class UseCase(Strict):
         if self.metric not in METRICS[self.kind]:
             fitting = " or ".join(METRICS[self.kind])
             raise ValueError(f"gates.metric: {self.metric} is no metric of {self.kind}; set {fitting}")
+        wanted = {"custom": self.evaluation.scorer, "judge": self.evaluation.judge}
+        if self.metric in wanted and wanted[self.metric] is None:
+            needed = {"custom": "evaluation.scorer", "judge": "evaluation.judge"}[self.metric]
+            raise ValueError(f"gates.metric: {self.metric} needs {needed}")
         return self
 
     @model_validator(mode="after")

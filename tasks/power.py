@@ -1,7 +1,8 @@
 """How many paired cases show which difference: McNemar's test, two-sided, planned by Connor's formula (1987).
 
 Cases on which two candidates agree say nothing, so the answer rests on the share on which they differ: unknown
-before the trial, assumed here, and named wherever the figure is shown.
+before the trial, assumed here, and named wherever the figure is shown. The formula is a normal approximation: the exact
+test has a few hundredths less power (`python -m tests.bench trials`).
 """
 
 import math
@@ -9,6 +10,11 @@ from statistics import NormalDist
 
 POWER = 0.8
 DISCORDANCE = 0.2  # share of cases that one candidate has right and the other wrong
+
+
+def assumption(discordance: float = DISCORDANCE) -> str:
+    """What every figure planned here rests on, to stand behind it in brackets."""
+    return f"power {POWER:g}, if candidates differ on {discordance:.0%} of cases"
 
 
 def cases_needed(difference: float, discordance: float = DISCORDANCE, alpha: float = 0.05) -> int:
@@ -35,6 +41,17 @@ def detectable_difference(cases: int, discordance: float = DISCORDANCE, alpha: f
         if difference <= discordance:
             return difference
     return min(1.0, (significance + power) ** 2 / max(cases, 1))
+
+
+def achieved(difference: float, cases: int, square: float, alpha: float) -> float:
+    """Chance that so many cases show a difference of 0..1: `cases_needed`, solved for the power.
+
+    `square` is the mean squared difference a case if the difference is there; for right or wrong, the discordance.
+    """
+    significance, _ = _quantiles(alpha)
+    reach = abs(difference) * math.sqrt(cases) - significance * math.sqrt(square)
+    spread = math.sqrt(max(0.0, square - difference**2))
+    return NormalDist().cdf(reach / spread) if spread > 0 else float(reach > 0)
 
 
 def _quantiles(alpha: float) -> tuple[float, float]:

@@ -110,27 +110,52 @@ class Bar:
     def __init__(self, what: str, line: Callable[..., None], artifact: UUID | None) -> None:
         self._what, self._line, self._artifact = what, line, artifact
         self._told = time.monotonic()
+        self._since: tuple[float, float] | None = None  # when the first count came, and what it was
 
     def show(self, done: float, total: float | None, about: str = "", now: bool = False) -> None:
         """`about` stands beside the bar. The UI is told every two seconds, or `now`."""
         said = f"{self._what}: {about}" if about else self._what
         self._line(completed=done, total=total, description=said)
+        left = "" if about else self._left(done, total)
         if self._artifact and (now or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES):
             self._told = time.monotonic()
             percent = 100.0 * min(1.0, done / total) if total else 0.0
-            update_progress_artifact(self._artifact, progress=percent, description=said)
+            update_progress_artifact(self._artifact, progress=percent, description=said + left)
+
+    def _left(self, done: float, total: float | None) -> str:
+        """When it will be through at the pace of this process; what was there at the start took it no time."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now, done
+        began, had = self._since
+        if not total or done <= had or now == began:
+            return ""
+        return f": {done:,.0f} of {total:,.0f}, about {duration((total - done) * (now - began) / (done - had))} left"
 
 
 @contextmanager
 def bar(what: str) -> Iterator[Bar]:
     """A bar that stands at its end when the block ends well."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     artifact: UUID | None = None
     if in_a_run():
         artifact = create_progress_artifact(progress=0.0, key=what.lower().replace(" ", "-"), description=what)  # type: ignore[assignment]
-    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
         yield Bar(what, functools.partial(shown.update, shown.add_task(what, total=None)), artifact)
     if artifact:

@@ -37,7 +37,7 @@ from tasks.errors import ApprovalRequiredError
 from tasks.ledger import Ledger
 from tasks.providers.watched import watched
 from tasks.register.mlflow_registry import Registry
-from tasks.steps import conclusion, contest, curation, data, money, opening
+from tasks.steps import conclusion, contest, curation, data, judgement, money, opening, prompt_search
 from tasks.workspace import Workspace, edge_of
 
 log = logging.getLogger("tunegate")
@@ -169,7 +169,7 @@ def search_prompts(approved: ApprovedRef) -> SearchedRef:
     """Try every prompt on every base model on validation rows; the best one is the tune's rival."""
     space = workspace.of(approved.trial)
     with show.progress("prompt search") as advance:
-        found = contest.search(space, edge_of(space), advance)
+        found = prompt_search.search(space, edge_of(space), advance)
     best = found.tried[0]
     log.info("prompts    %d tried, best %s: %s %.3f", len(found.tried), best.candidate.name, found.metric, best.score)
     show.table("prompt-search", [item.row for item in found.tried], f"Prompts on validation, by {found.metric}")
@@ -223,7 +223,8 @@ def evaluate(tuned: TunedRef) -> EvaluatedRef:
 def judge(evaluated: EvaluatedRef) -> JudgedRef:
     """Compare the candidates case by case and reach a verdict."""
     space, trial = workspace.of(evaluated.trial), evaluated.trial
-    verdict, comparison = contest.judge(space)
+    found = judgement.judge(space)
+    verdict, comparison = found.verdict, found.comparison
     for item in comparison.candidates:
         log.info(
             "           %-13s %s %.3f (%.3f to %.3f)",
@@ -232,9 +233,13 @@ def judge(evaluated: EvaluatedRef) -> JudgedRef:
             *item.metric.model_dump().values(),
         )
     log.info("verdict    %s: %s", verdict.decision, verdict.winner.name)
+    log.info("next       %s", found.recommendation.action)
     show.table("candidates", [item.row for item in comparison.candidates], f"Sealed test set, {comparison.metric}")
     show.markdown("verdict", verdict.markdown, "The verdict and its reasons")
-    return _ref(space, JudgedRef, trial, "comparison.json", "verdict.json")
+    show.markdown("recommendation", found.recommendation.markdown, "What to do next, and the rules that say so")
+    show.table("failures", [item.row for item in found.failures.candidates], "What each candidate gets wrong")
+    written = ("comparison.json", "failures.json", "recommendation.json", "verdict.json")
+    return _ref(space, JudgedRef, trial, *written)
 
 
 @task

@@ -7,16 +7,18 @@ person's yes before.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import fsum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from data_contracts.answers import AnswerStore, StoredAnswer
-from data_contracts.money import Part, Price
-from data_contracts.use_case import Budget
 from tasks.errors import BudgetError
-from tasks.ledger import Ledger
+
+if TYPE_CHECKING:  # SQLAlchemy and pydantic, which an engine process does without
+    from data_contracts.money import Part, Price
+    from data_contracts.use_case import Budget
+    from tasks.ledger import Ledger
 
 BATCH = 200  # answers for which money is set aside at once: the ledger is asked once a batch, a kill loses one at most
 RESERVED = "reserved"
@@ -28,12 +30,12 @@ AGAIN = "Raise `budget.{cap}` and run again: what was answered and bought so far
 class Purse:
     """What one run may still spend."""
 
-    ledger: Ledger
+    ledger: "Ledger"
     use_case: str
     run: str
-    budget: Budget
+    budget: "Budget"
 
-    def set_aside(self, key: str, kind: Part, amount: float, to_follow: float = 0.0) -> None:
+    def set_aside(self, key: str, kind: "Part", amount: float, to_follow: float = 0.0) -> None:
         """Count a purchase as spent before it is made. What an earlier attempt set aside for it is replaced.
 
         Raises BudgetError, with nothing set aside, where a cap has no room for it and for what is `to_follow`.
@@ -43,7 +45,7 @@ class Purse:
             self._require(amount + to_follow, self.room())
             self.ledger.hold(key, self.use_case, self.run, kind, amount)
 
-    def note(self, key: str, kind: Part, amount: float) -> None:
+    def note(self, key: str, kind: "Part", amount: float) -> None:
         """Count what is spent already; the same key counts once."""
         self.ledger.record_spend(key, self.use_case, self.run, kind, amount)
 
@@ -89,6 +91,9 @@ class Allowance(Protocol):
     async def draw(self, request: str, size: int) -> None:
         """Before a question of so many bytes goes out. Raises BudgetError where it may not."""
 
+    def draw_all(self, sizes: Mapping[str, int]) -> None:
+        """Before questions of so many bytes go out together. Raises BudgetError where not all of them may."""
+
     def came(self, answer: StoredAnswer) -> None:
         """An answer came, and what it costs is known."""
 
@@ -106,6 +111,9 @@ class Unpaid:
     """Answers that cost nothing."""
 
     async def draw(self, request: str, size: int) -> None:
+        """Ask."""
+
+    def draw_all(self, sizes: Mapping[str, int]) -> None:
         """Ask."""
 
     def came(self, answer: StoredAnswer) -> None:
@@ -126,13 +134,15 @@ class Unpaid:
 class Tariff:
     """What the answers of a stage cost: a price for each request, and the tokens that an answer is expected to have."""
 
-    prices: Mapping[str, Price]
+    prices: "Mapping[str, Price]"
     answer_tokens: float
+    longer: Mapping[str, float] = field(default_factory=dict)  # of the requests whose answers think first
 
     def expected(self, request: str, size: int) -> float:
         """USD for a request of so many bytes, before it is answered. An unknown part counts nothing."""
         price = self.prices[request]
-        return (size / 4 * (price.input or 0.0) + self.answer_tokens * (price.output or 0.0)) / 1e6
+        tokens = self.longer.get(request, self.answer_tokens)
+        return (size / 4 * (price.input or 0.0) + tokens * (price.output or 0.0)) / 1e6
 
     def actual(self, answer: StoredAnswer) -> float | None:
         """USD that an answer did cost; None where a price is unknown or it was none."""
@@ -145,7 +155,7 @@ class Tariff:
 class AnswerMoney:
     """The allowance of one stage: draws on a batch set aside in the ledger, and waits for open answers at the brim."""
 
-    def __init__(self, purse: Purse, kind: Part, tariff: Tariff) -> None:
+    def __init__(self, purse: Purse, kind: "Part", tariff: Tariff) -> None:
         self._purse, self._kind, self._tariff = purse, kind, tariff
         self._key = f"reserved {purse.run}"
         self._drawn: dict[str, float] = {}
@@ -162,6 +172,14 @@ class AnswerMoney:
                     await self._stretch(expected)
         self._left -= expected
         self._drawn[request] = expected
+
+    def draw_all(self, sizes: Mapping[str, int]) -> None:
+        """Set aside the expected cost of all of them, or of none."""
+        expected = {request: self._tariff.expected(request, size) for request, size in sizes.items()}
+        needed = fsum([*self._drawn.values(), *expected.values()])
+        self._held = self._purse.stretch(self._key, self._held, (needed, 0.0))
+        self._drawn |= expected
+        self._left = self._held - fsum(self._drawn.values()) + DUST
 
     def came(self, answer: StoredAnswer) -> None:
         """Its cost takes the place of what was expected: a dearer one leaves less for those still to be asked."""

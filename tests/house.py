@@ -42,6 +42,7 @@ VENDORS = {
     "boto3": ("tasks.storage", "tasks.providers"),
     "botocore": ("tasks.storage", "tasks.providers"),
     "openai": ("tasks.providers",),
+    "gepa": ("tasks.evaluate.optimise",),
 }
 
 

@@ -11,7 +11,7 @@ from tasks import workspace
 from tasks.clock import SystemClock
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
-from tasks.steps import conclusion, contest, curation, data, money
+from tasks.steps import conclusion, contest, curation, data, judgement, money, prompt_search
 from tasks.workspace import Edge, Workspace, edge_of
 
 
@@ -35,7 +35,7 @@ def take_money_steps(space: Workspace, edge: Edge, approved: bool = False) -> No
     found = money.estimate(space, edge, space.options.train)
     money.require_budget(space, edge, found, approved)
     data.seal(space, edge.ledger)
-    contest.search(space, edge, unseen)
+    prompt_search.search(space, edge, unseen)
     if space.options.train:
         money.submit(space, edge, SystemClock())
         money.wait(space, edge, SystemClock(), lambda event: None)
@@ -44,7 +44,7 @@ def take_money_steps(space: Workspace, edge: Edge, approved: bool = False) -> No
 def take_contest_steps(space: Workspace, edge: Edge, registry: Registry) -> None:
     """Let every candidate answer the test set, and judge."""
     contest.evaluate(space, edge, conclusion.champion(space, registry), unseen)
-    contest.judge(space)
+    judgement.judge(space)
 
 
 def forget(space: Workspace, *names: str) -> None:

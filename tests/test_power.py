@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from tasks.power import cases_needed, detectable_difference
+from tasks.power import achieved, assumption, cases_needed, detectable_difference
 
 
 @pytest.mark.parametrize(("difference", "cases"), [(0.05, 626), (0.10, 155)])
@@ -39,3 +39,25 @@ def test_simulated_trials_of_the_stated_size_find_the_difference_in_about_80_per
     wins, losses, _ = draw.multinomial(cases, [better, worse, 1 - discordance], size=trials).T
     p_values = np.minimum(1, 2 * binom.cdf(np.minimum(wins, losses), wins + losses, 0.5))
     assert (p_values < 0.05).mean() == pytest.approx(0.8, abs=0.04)
+
+
+@pytest.mark.parametrize("difference", [0.02, 0.05, 0.10])
+def test_the_achieved_power_is_the_sample_size_solved_for_the_power(difference: float) -> None:
+    assert achieved(difference, cases_needed(difference), 0.2, 0.05) == pytest.approx(0.8, abs=0.005)
+
+
+def test_more_cases_a_larger_difference_and_less_discordance_have_more_power() -> None:
+    power = achieved(0.05, 300, 0.2, 0.05)
+    assert achieved(0.05, 600, 0.2, 0.05) > power
+    assert achieved(0.08, 300, 0.2, 0.05) > power
+    assert achieved(0.05, 300, 0.1, 0.05) > power
+    assert achieved(0.05, 300, 0.2, 0.01) < power
+
+
+def test_a_difference_that_is_the_same_in_every_case_is_sure_to_be_shown() -> None:
+    assert achieved(0.1, 100, 0.01, 0.05) == 1.0
+
+
+def test_what_planning_assumes_is_said_in_words() -> None:
+    assert assumption() == "power 0.8, if candidates differ on 20% of cases"
+    assert "30%" in assumption(0.3)

@@ -1,47 +1,128 @@
 """What a tune is worth against the best prompt, in money."""
 
-from data_contracts.contest import CandidateScores, Payback
-from data_contracts.use_case import Economics
+import math
+from dataclasses import dataclass
+
+from data_contracts.contest import CandidateScores
+from data_contracts.evidence import Interval
+from data_contracts.gates import Economics
+from data_contracts.worth import Payback, PaybackPoint
+
+CURVE_POINTS = 25
+LONGEST_CURVE = 4  # horizons; a payback beyond is said, not drawn
 
 
 def payback(
-    tune: CandidateScores, prompt: CandidateScores, training_cost: float | None, economics: Economics
+    tune: CandidateScores,
+    prompt: CandidateScores,
+    training_cost: float | None,
+    economics: Economics,
+    saving: Interval | None = None,
 ) -> Payback:
     """Payback months = (training + data work) / (volume x saving per request - hosting), all in USD.
 
-    Cost is per request (tokens x price), because a tune saves tokens as well as price. Where a price is unknown,
-    there is no volume or nothing is saved, the figure is None and the notes say why.
+    Cost is per request (tokens x price), because a tune saves tokens as well as price. `saving` is its interval from
+    the cases; without one the ranges are those of the stated volume alone. Where a price is unknown, there is no
+    volume or nothing is saved, the figure is None and the notes say why.
     """
-    one_off = None if training_cost is None else training_cost + economics.data_hours * economics.hourly_rate
-    saved = _saved_per_request(tune, prompt)
-    monthly = _monthly_saving(saved, economics)
-    months = one_off / monthly if one_off is not None and monthly is not None and monthly > 0 else None
+    worth = _Worth(saving or _saving(tune, prompt), training_cost, economics)
     return Payback(
-        monthly_saving=monthly,
-        one_off_cost=one_off,
-        payback_months=months,
-        break_even_requests_per_month=_break_even(saved, one_off, economics),
-        notes=[*_unknown(tune, prompt, training_cost), *_notes(saved, monthly, months, economics)],
+        monthly_saving=worth.monthly.value if worth.monthly else None,
+        one_off_cost=worth.one_off,
+        payback_months=worth.months,
+        break_even_requests_per_month=worth.break_even,
+        notes=[*_unknown(tune, prompt, training_cost), *_notes(worth)],
+        saving_per_request=worth.saving,
+        requests_per_month=worth.volume,
+        hosting_per_month=economics.hosting_per_month,
+        training_cost=training_cost,
+        data_cost=worth.data_cost,
+        monthly_saving_range=worth.monthly,
+        payback_range=worth.months_range,
+        curve=_curve(worth),
     )
 
 
-def _saved_per_request(tune: CandidateScores, prompt: CandidateScores) -> float | None:
+def _saving(tune: CandidateScores, prompt: CandidateScores) -> Interval | None:
     if tune.cost_per_request is None or prompt.cost_per_request is None:
         return None
-    return prompt.cost_per_request - tune.cost_per_request
+    saved = prompt.cost_per_request - tune.cost_per_request
+    return Interval(value=saved, low=saved, high=saved)
 
 
-def _monthly_saving(saved: float | None, economics: Economics) -> float | None:
-    if saved is None or economics.requests_per_month == 0:
-        return None
-    return economics.requests_per_month * saved - economics.hosting_per_month
+@dataclass(frozen=True)
+class _Worth:
+    """The figures and what follows from them, in USD, requests and months."""
+
+    saving: Interval | None
+    training_cost: float | None
+    economics: Economics
+
+    @property
+    def data_cost(self) -> float:
+        return self.economics.data_hours * self.economics.hourly_rate
+
+    @property
+    def one_off(self) -> float | None:
+        return None if self.training_cost is None else self.training_cost + self.data_cost
+
+    @property
+    def volume(self) -> Interval | None:
+        """Requests a month with the stated range; None without any."""
+        volume, spread = self.economics.requests_per_month, self.economics.requests_uncertainty
+        return Interval(value=volume, low=volume * (1 - spread), high=volume * (1 + spread)) if volume else None
+
+    @property
+    def monthly(self) -> Interval | None:
+        """Volume x saving - hosting; from the least to the most over the corners of both ranges."""
+        if self.saving is None or self.volume is None:
+            return None
+        volumes, savings = (self.volume.low, self.volume.high), (self.saving.low, self.saving.high)
+        corners = [volume * saved - self.economics.hosting_per_month for volume in volumes for saved in savings]
+        value = self.volume.value * self.saving.value - self.economics.hosting_per_month
+        return Interval(value=value, low=min(corners), high=max(corners))
+
+    @property
+    def months(self) -> float | None:
+        return self._months_at(self.monthly.value) if self.monthly else None
+
+    @property
+    def months_range(self) -> tuple[float, float | None] | None:
+        """At best and at worst; None where it pays back at no end of the range, or nobody knows."""
+        best = self._months_at(self.monthly.high) if self.monthly else None
+        return None if best is None or self.monthly is None else (best, self._months_at(self.monthly.low))
+
+    def _months_at(self, monthly: float) -> float | None:
+        return self.one_off / monthly if self.one_off is not None and monthly > 0 else None
+
+    @property
+    def break_even(self) -> float | None:
+        """Requests a month from which the one-off cost and the hosting come back within the horizon."""
+        if self.saving is None or self.saving.value <= 0 or self.one_off is None:
+            return None
+        return (self.one_off / self.economics.horizon_months + self.economics.hosting_per_month) / self.saving.value
 
 
-def _break_even(saved: float | None, one_off: float | None, economics: Economics) -> float | None:
-    """Requests a month from which the one-off cost and the hosting come back within the horizon."""
-    if saved is None or saved <= 0 or one_off is None:
-        return None
-    return (one_off / economics.horizon_months + economics.hosting_per_month) / saved
+def _curve(worth: _Worth) -> list[PaybackPoint]:
+    """What it has brought in by each month, to the payback or the horizon, whichever is later."""
+    one_off, monthly = worth.one_off, worth.monthly
+    if one_off is None or monthly is None:
+        return []
+    horizon = worth.economics.horizon_months
+    end = max(horizon, min(worth.months or 0.0, LONGEST_CURVE * horizon))
+    months = [end * step / (CURVE_POINTS - 1) for step in range(CURVE_POINTS)]
+    return [
+        PaybackPoint(
+            month=month,
+            value=month * monthly.value - one_off,
+            low=month * monthly.low - one_off,
+            high=month * monthly.high - one_off,
+        )
+        for month in months
+    ]
+
+
+# ---------------------------------------------------------------- notes
 
 
 def _unknown(tune: CandidateScores, prompt: CandidateScores, training_cost: float | None) -> list[str]:
@@ -50,15 +131,71 @@ def _unknown(tune: CandidateScores, prompt: CandidateScores, training_cost: floa
     return notes if training_cost is not None else [*notes, "The training cost is unknown: no payback can be stated."]
 
 
-def _notes(saved: float | None, monthly: float | None, months: float | None, economics: Economics) -> list[str]:
-    notes = []
-    if saved is not None:
-        notes.append(f"A request costs {abs(saved):.6f} USD {'less' if saved >= 0 else 'more'} with the tune.")
-    if economics.requests_per_month == 0:
-        notes.append("No volume is given: set `economics.requests_per_month` to learn when the tune pays back.")
-    if monthly is not None and monthly <= 0:
-        notes.append(f"The tune costs {-monthly:.2f} USD a month more than the prompt: it never pays back.")
-    if months is not None:
-        when = "within" if months <= economics.horizon_months else "beyond"
-        notes.append(f"It pays back in {months:.1f} months, {when} the horizon of {economics.horizon_months:g}.")
-    return notes
+def _notes(worth: _Worth) -> list[str]:
+    notes = [
+        _saving_note(worth.saving),
+        _volume_note(worth),
+        _one_off_note(worth),
+        _months_note(worth),
+        _break_even_note(worth),
+    ]
+    return [note for note in notes if note]
+
+
+def _saving_note(saving: Interval | None) -> str:
+    if saving is None:
+        return ""
+    less = f"A request costs {abs(saving.value):.6f} USD {'less' if saving.value >= 0 else 'more'} with the tune"
+    return f"{less}." if saving.low == saving.high else f"{less} (saving {saving.low:.6f} to {saving.high:.6f})."
+
+
+def _volume_note(worth: _Worth) -> str:
+    if worth.volume is None:
+        return "No volume is given: set `economics.requests_per_month` to learn when the tune pays back."
+    if worth.monthly is None:
+        return ""
+    hosting = worth.economics.hosting_per_month
+    paid = f", {_usd(hosting)} for hosting taken off" if hosting else ""
+    if worth.monthly.value <= 0:
+        more = f"The tune costs {_usd(-worth.monthly.value)} a month more than the prompt"
+        return f"{more} at {worth.volume.value:,.0f} requests{paid}: it never pays back."
+    return (
+        f"At {worth.volume.low:,.0f} to {worth.volume.high:,.0f} requests a month it saves {_usd(worth.monthly.value)} "
+        f"({_usd(worth.monthly.low)} to {_usd(worth.monthly.high)}){paid}."
+    )
+
+
+def _one_off_note(worth: _Worth) -> str:
+    if worth.one_off is None or worth.months is None:
+        return ""
+    if worth.one_off == 0:
+        return "Nothing is paid once: training cost nothing, and `economics.data_hours` states no work."
+    hours = worth.economics.data_hours
+    return (
+        f"{_usd(worth.one_off)} is paid once: {_usd(worth.training_cost or 0.0)} for training, "
+        f"{_usd(worth.data_cost)} for {hours:g} hours of data work."
+    )
+
+
+def _months_note(worth: _Worth) -> str:
+    if worth.months_range is None:
+        return ""
+    best, worst = worth.months_range
+    if worth.months is None:
+        return f"At the best end of the ranges it would pay back in {best:.1f} months."
+    when = "within" if worth.months <= worth.economics.horizon_months else "beyond"
+    spread = "" if best == worst else f" ({best:.1f} at best, {'never' if worst is None else f'{worst:.1f}'} at worst)"
+    return (
+        f"It pays back in {worth.months:.1f} months, {when} the horizon of {worth.economics.horizon_months:g}{spread}."
+    )
+
+
+def _break_even_note(worth: _Worth) -> str:
+    if worth.break_even is None or not worth.break_even:
+        return ""
+    horizon = worth.economics.horizon_months
+    return f"From {math.ceil(worth.break_even):,} requests a month on it pays back within {horizon:g} months."
+
+
+def _usd(amount: float) -> str:
+    return f"{amount:,.2f} USD"

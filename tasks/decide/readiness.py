@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from data_contracts.gates import Gates
 from data_contracts.money import CostPart, Estimate, Part, Price
-from data_contracts.use_case import Budget, Gates
+from data_contracts.use_case import Budget
 from tasks.errors import ApprovalRequiredError, BudgetError
-from tasks.power import cases_needed, detectable_difference
+from tasks.power import assumption, cases_needed, detectable_difference
 
 FEW_EXAMPLES = 200  # published advice calls smaller sets a risk of overfitting; a warning, never a stop
 LISTED_LABELS = 5
@@ -55,6 +56,7 @@ class Plan:
     hosting: Hosting | None = None  # None: nothing is deployed
     hours: float | None = None
     unseen_labels: Sequence[str] = ()
+    warnings: Sequence[str] = ()  # further ones
 
 
 def estimate(plan: Plan, gates: Gates) -> Estimate:
@@ -69,14 +71,14 @@ def estimate(plan: Plan, gates: Gates) -> Estimate:
         training_cost=_cost_of(lines, "training"),
         answers=sum(requests.count for requests in answers),
         answer_tokens=round(sum(_tokens(requests) for requests in answers)),
-        answer_cost=_cost_of(lines, "prompt search", "final answers"),
+        answer_cost=_cost_of(lines, "prompt search", "final answers", "answer judge"),
         hosting_cost=_cost_of(lines, "hosting"),
         judge_cost=_cost_of(lines, "leakage judge"),
         total_cost=_sum(line.cost for line in lines),
         hours=plan.hours,
         detectable_difference=detectable_difference(plan.test_cases, alpha=gates.alpha),
         already_paid=training is not None and training.already_paid,
-        warnings=[*_training_warnings(plan), *_size_warnings(plan, gates), *_price_warnings(lines)],
+        warnings=[*_training_warnings(plan), *_size_warnings(plan, gates), *_price_warnings(lines), *plan.warnings],
         parts=lines,
     )
 
@@ -202,14 +204,11 @@ def _size_warnings(plan: Plan, gates: Gates) -> list[str]:
     shown = detectable_difference(plan.test_cases, alpha=gates.alpha)
     if shown <= gates.minimum_effect:
         return []
-    cases = f"{plan.test_cases} test cases show a difference of {100 * shown:.1f} points or more (power 0.8)"
+    cases = f"{plan.test_cases} test cases show a difference of {100 * shown:.1f} points or more ({assumption()})"
     if gates.minimum_effect == 0:
         return [f"{cases}; `gates.minimum_effect` asks for any difference at all, which no number of cases shows."]
     needed = cases_needed(gates.minimum_effect, alpha=gates.alpha)
-    return [
-        f"{cases}; `gates.minimum_effect` asks for {100 * gates.minimum_effect:.1f}: about {needed} cases needed, "
-        "taking candidates to differ on 20 % of cases."
-    ]
+    return [f"{cases}; `gates.minimum_effect` asks for {100 * gates.minimum_effect:.1f}: about {needed} cases needed."]
 
 
 def _price_warnings(lines: Sequence[CostPart]) -> list[str]:

@@ -1,44 +1,90 @@
 """The rules a challenger is held to, each with the figure it rests on. A missing figure is not a passed rule."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Rule
-from data_contracts.use_case import Gates
-from tasks.power import DISCORDANCE, detectable_difference
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Rule
+from data_contracts.gates import Gates, Tier
+from data_contracts.worth import Payback
+from tasks.errors import ConfigurationError
+from tasks.power import POWER, assumption, cases_needed, detectable_difference
 
+BEATS = "beats"
 COMPLETE = "complete answers"
+TIERS: dict[str, Tier] = {
+    "format adherence": "must",
+    "minimum score": "must",
+    "latency": "must",
+    "cost": "must",
+    "format loss": "must",
+    "general tasks": "must",
+    "pays back": "should",
+    "test size": "info",
+    "achieved power": "info",
+    "consistency": "info",
+    "judge agreement": "info",
+    "position bias": "info",
+}
+"""Rules that `gates.tiers` may weigh differently. To beat the others on complete answers is a must in any case."""
+
 ROUNDING = 1e-9  # 0.95 - 0.93 is a little less than 0.02
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule, and whether it rules the challenger out for good: more test cases would not change it."""
+    """A rule, and where it leaves the challenger.
+
+    `final`: ruled out for good, more test cases would not change it. `needed`: test cases in all that would settle an
+    open rule if its figure stays what it is; infinite where no number does, None where they have no bearing on it.
+    """
 
     rule: Rule
     final: bool = False
+    needed: float | None = None
 
 
-def margin(test: PairedTest | None, opponent: str, gates: Gates) -> Finding:
-    """Must: the paired difference is worth having, its interval lies above 0, and the exact test agrees.
+def check_tiers(gates: Gates) -> None:
+    """Raise ConfigurationError where `gates.tiers` names what is no rule, or one that always must hold."""
+    for name in gates.tiers:
+        if name not in TIERS:
+            always = name == COMPLETE or name.startswith(BEATS)
+            problem = f"{name!r} always must hold" if always else f"there is no rule {name!r}"
+            raise ConfigurationError("gates.tiers", problem, f"Take one of: {', '.join(TIERS)}.")
+
+
+def tier(name: str, gates: Gates, usual: Tier | None = None) -> Tier:
+    """How much a rule weighs here."""
+    return gates.tiers.get(name, usual or TIERS[name])
+
+
+def wanted(name: str, gates: Gates) -> bool:
+    """Whether a rule is to be stated even where nothing was measured for it."""
+    return name in gates.tiers
+
+
+# ---------------------------------------------------------------- always a must
+
+
+def beats(test: PairedTest | None, opponent: str, cases: int, gates: Gates) -> Finding:
+    """Must: the paired difference is worth having, its interval lies above 0, and the test agrees.
 
     Final where the interval ends below the minimum effect: the challenger is shown to be not better by that much.
     """
-    name = f"beats {opponent}"
+    name = f"{BEATS} {opponent}"
     if test is None:
         return Finding(Rule(name=name, tier="must", passed=None, figure="no paired test of these two"))
     found = test.difference
     figure = (
-        f"{_points(found.value)} points (95 % interval {_points(found.low)} to {_points(found.high)}, "
-        f"p = {test.p_adjusted:.2g} Holm-adjusted; {test.wins} cases won, {test.losses} lost); "
-        f"needed: {_points(gates.minimum_effect)} or more, interval above 0, p < {gates.alpha:g}"
+        f"{points(found.value)} points (95 % interval {points(found.low)} to {points(found.high)}, "
+        f"p = {test.p_adjusted:.2g} Holm-adjusted{_by(test)}; {test.wins} cases won, {test.losses} lost); "
+        f"needed: {points(gates.minimum_effect)} or more, interval above 0, p < {gates.alpha:g}"
     )
-    passed = _reaches(found.value, gates.minimum_effect) and found.low > 0 and test.p_adjusted < gates.alpha
-    final = not passed and (found.high <= 0 or not _reaches(found.high, gates.minimum_effect))
+    passed = reaches(found.value, gates.minimum_effect) and found.low > 0 and test.p_adjusted < gates.alpha
+    final = not passed and (found.high <= 0 or not reaches(found.high, gates.minimum_effect))
     if final and found.low > 0:
         figure += "; better, but shown to be by less than is asked for"
-    return Finding(Rule(name=name, tier="must", passed=passed, figure=figure), final)
+    rule = Rule(name=name, tier="must", passed=passed, figure=figure)
+    return Finding(rule, final, _cases_to_settle(test, cases, gates))
 
 
 def complete_answers(comparison: Comparison) -> Finding:
@@ -48,83 +94,98 @@ def complete_answers(comparison: Comparison) -> Finding:
     return Finding(Rule(name=COMPLETE, tier="must", passed=not any(failed.values()), figure=figure))
 
 
+# ---------------------------------------------------------------- by the use case
+
+
 def floors(challenger: CandidateScores, gates: Gates) -> list[Finding]:
-    """Must: what the challenger has to reach by itself."""
-    findings = [_at_least("format adherence", challenger.format_adherence, gates.min_format_adherence)]
+    """What the challenger has to reach by itself."""
+    findings = [_at_least("format adherence", challenger.format_adherence, gates.min_format_adherence, gates)]
     if gates.min_score is not None:
-        findings.append(_at_least("minimum score", challenger.metric.value, gates.min_score))
+        findings.append(_at_least("minimum score", challenger.metric.value, gates.min_score, gates))
     return findings
 
 
-def ratios(challenger: CandidateScores, reference: CandidateScores | None, gates: Gates) -> list[Finding]:
-    """Must, where the use case sets them: latency (p99) and cost per request against the reference."""
-    findings = []
-    if gates.max_latency_ratio is not None:
-        base = reference.latency_p99_ms if reference else None
-        findings.append(_at_most("latency", challenger.latency_p99_ms, base, gates.max_latency_ratio))
-    if gates.max_cost_ratio is not None:
-        base = reference.cost_per_request if reference else None
-        findings.append(_at_most("cost", challenger.cost_per_request, base, gates.max_cost_ratio))
-    return findings
-
-
-def pays_back(payback: Payback | None, horizon_months: float) -> Finding:
-    """Should: the money comes back within the horizon. It never blocks a better answer, and is always said."""
+def pays_back(payback: Payback | None, horizon_months: float, gates: Gates) -> Finding:
+    """Whether the money comes back within the horizon. As a should-rule it never blocks, and is always said."""
     months = payback.payback_months if payback else None
     unknown = payback is None or payback.monthly_saving is None or payback.one_off_cost is None
     passed = None if unknown else months is not None and months <= horizon_months
     figure = " ".join(payback.notes) if payback else "not computed"
-    return Finding(Rule(name="pays back", tier="should", passed=passed, figure=figure))
+    return Finding(Rule(name="pays back", tier=tier("pays back", gates), passed=passed, figure=figure), passed is False)
 
 
 def enough_cases(cases: int, gates: Gates) -> Finding:
-    """Info: whether so many cases can show the minimum effect at all."""
+    """Whether so many cases can show the minimum effect at all."""
     shown = detectable_difference(cases, alpha=gates.alpha)
-    assumed = f"power 0.8, if candidates differ on {DISCORDANCE:.0%} of cases"
-    figure = f"{cases} cases show a difference of {100 * shown:.1f} points or more ({assumed})"
-    return Finding(Rule(name="test size", tier="info", passed=shown <= gates.minimum_effect, figure=figure))
+    figure = f"{cases} cases show a difference of {100 * shown:.1f} points or more ({assumption()})"
+    passed = shown <= gates.minimum_effect
+    needed = cases_needed(gates.minimum_effect, alpha=gates.alpha) if gates.minimum_effect else math.inf
+    return Finding(Rule(name="test size", tier=tier("test size", gates), passed=passed, figure=figure), needed=needed)
 
 
-def cases_to_settle(tests: Sequence[PairedTest], cases: int, gates: Gates) -> int | None:
-    """Cases in all that settle these open tests if the differences stay what they are; None where no number does."""
-    needed = [_cases_to_settle(test, cases, gates) for test in tests]
-    return None if None in needed else max((number for number in needed if number is not None), default=None)
+def enough_power(tests: list[PairedTest], gates: Gates) -> list[Finding]:
+    """Whether the minimum effect, had it been there, would have been shown on these cases; none without such effect."""
+    known = [test for test in tests if test.power is not None]
+    if not known:
+        return []
+    least = min(known, key=lambda test: test.power or 0.0)
+    power, differ = least.power or 0.0, least.discordance
+    observed = "" if differ is None else f", the two differing on {differ:.1%} of cases"
+    figure = (
+        f"{power:.2f} to have shown {100 * gates.minimum_effect:.1f} points against {least.reference} by the test, at "
+        f"Holm's strictest level{observed}; wanted: {POWER:g}"
+    )
+    rule = Rule(name="achieved power", tier=tier("achieved power", gates), passed=power >= POWER, figure=figure)
+    return [Finding(rule)]
 
 
-def _cases_to_settle(test: PairedTest, cases: int, gates: Gates) -> int | None:
-    """A difference worth having has to be shown; of a smaller one the interval has to end below the minimum effect.
+def consistent(challenger: CandidateScores, gates: Gates) -> list[Finding]:
+    """Whether no case is right at one time and wrong at another."""
+    name, found = "consistency", challenger.consistency
+    if found is None:
+        unknown = "not measured: no case was asked twice (`evaluation.repeats`)"
+        rule = Rule(name=name, tier=tier(name, gates), passed=None, figure=unknown)
+        return [Finding(rule)] if wanted(name, gates) else []
+    figure = (
+        f"{found.agreement:.3f} of the pairs of answers to one input agree; {found.unstable} of {found.cases} cases "
+        f"asked {found.repeats} times are right at one time and wrong at another; wanted: none"
+    )
+    passed = found.unstable == 0
+    return [Finding(Rule(name=name, tier=tier(name, gates), passed=passed, figure=figure), not passed)]
 
-    The interval's upper arm shrinks with the root of the cases.
-    """
+
+# ---------------------------------------------------------------- figures
+
+
+def _cases_to_settle(test: PairedTest, cases: int, gates: Gates) -> float:
+    """A difference worth having has to be shown; of a smaller one the interval has to end below the minimum effect."""
     found = test.difference
-    if _reaches(found.value, gates.minimum_effect):
-        return test.cases_needed and max(test.cases_needed, cases + 1)
-    shrink = (found.high - found.value) / (gates.minimum_effect - found.value)
-    return max(cases + 1, math.ceil(cases * shrink**2))
+    read = round((test.wins + test.losses) / test.discordance) if test.discordance else cases  # a judge reads some
+    if reaches(found.value, gates.minimum_effect):
+        return max(test.cases_needed, read + 1) if test.cases_needed else math.inf
+    return cases_until(found.high - found.value, gates.minimum_effect - found.value, read)
 
 
-def _at_least(name: str, value: float, floor: float) -> Finding:
-    passed = None if math.isnan(value) else _reaches(value, floor)
-    return Finding(
-        Rule(name=name, tier="must", passed=passed, figure=f"{value:.3f}; at least {floor:g}"), passed is False
-    )
+def cases_until(arm: float, room: float, cases: int) -> float:
+    """Cases at which an arm of an interval, which shrinks with the root of their number, has room."""
+    return max(cases + 1, math.ceil(cases * (arm / room) ** 2)) if room > ROUNDING else math.inf
 
 
-def _at_most(name: str, value: float | None, base: float | None, limit: float) -> Finding:
-    if value is None or base is None or math.isnan(value) or math.isnan(base):
-        return Finding(
-            Rule(name=name, tier="must", passed=None, figure=f"unknown; at most {limit:g} times the reference")
-        )
-    passed = _reaches(limit * base, value)
-    times = f"{value / base:.2f} times" if base > 0 else f"{value:g} against 0, not"
-    return Finding(
-        Rule(name=name, tier="must", passed=passed, figure=f"{times} the reference; at most {limit:g}"), not passed
-    )
+def _at_least(name: str, value: float, floor: float, gates: Gates) -> Finding:
+    passed = None if math.isnan(value) else reaches(value, floor)
+    rule = Rule(name=name, tier=tier(name, gates), passed=passed, figure=f"{value:.3f}; at least {floor:g}")
+    return Finding(rule, passed is False)
 
 
-def _reaches(value: float, floor: float) -> bool:
+def _by(test: PairedTest) -> str:
+    return f" by {test.test}" if test.test else ""
+
+
+def reaches(value: float, floor: float) -> bool:
+    """Whether a figure is at its floor or above, rounding aside."""
     return value >= floor - ROUNDING
 
 
-def _points(share: float) -> str:
+def points(share: float) -> str:
+    """A difference of shares, in points."""
     return f"{100 * share:+.1f}"

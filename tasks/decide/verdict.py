@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from data_contracts.candidate import Candidate
-from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Rule, Verdict
-from data_contracts.use_case import Gates
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Rule, Verdict
+from data_contracts.gates import Gates
+from data_contracts.worth import Payback
 from tasks.decide import rules
+from tasks.decide.judged import judge_rules
+from tasks.decide.margins import margins
 from tasks.decide.rules import Finding
 
 Decision = Literal["promote", "keep", "not enough evidence"]
@@ -36,7 +39,6 @@ class Judged:
 
     scores: CandidateScores
     findings: Sequence[Finding]
-    cases_needed: int | None
 
     @property
     def candidate(self) -> Candidate:
@@ -57,14 +59,27 @@ class Judged:
             return "not enough evidence"
         return "keep" if any(finding.final for finding in self.broken) else "not enough evidence"
 
+    @property
+    def settled_by_cases(self) -> list[Finding]:
+        """Open must-rules on which more test cases bear."""
+        return [finding for finding in self.broken if finding.needed is not None and not finding.final]
+
+    @property
+    def cases_needed(self) -> int | None:
+        """Test cases in all that would settle them; None where no number does, or none is open."""
+        most = max((finding.needed or 0.0 for finding in self.settled_by_cases), default=math.inf)
+        return None if math.isinf(most) else int(most)
+
 
 def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
     """The verdict on all candidates but the reference.
 
     A tune has to beat the champion and the best prompt, a prompt the champion. The verdict is on the challenger
     that got furthest: promotable before open before ruled out, then by metric. Of several that could be promoted, the
-    cheapest wins that is within the minimum effect of the best: less than that is not worth paying for.
+    cheapest wins that is within the minimum effect of the best: less than that is not worth paying for. Raises
+    ConfigurationError where `gates.tiers` names no rule.
     """
+    rules.check_tiers(gates)
     challengers = [one for one in comparison.candidates if one.candidate.digest != standing.reference.digest]
     judged = _cheapest_first(
         sorted((_judge(one, comparison, standing, gates) for one in challengers), key=_rank), gates
@@ -76,7 +91,7 @@ def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
         winner=best.candidate if best and decision == "promote" else standing.reference,
         reference=comparison.reference,
         challenger=best.candidate if best else None,
-        reasons=[*_opening(standing, comparison), *_reasons(judged, comparison)],
+        reasons=[*_opening(standing, comparison), *_reasons(judged, comparison, gates)],
         rules=[finding.rule for finding in best.findings] if best else [],
         cases_needed=best.cases_needed if best and decision == "not enough evidence" else None,
         payback=standing.payback.get(best.candidate.name) if best else None,
@@ -85,22 +100,21 @@ def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
 
 
 def _judge(challenger: CandidateScores, comparison: Comparison, standing: Standing, gates: Gates) -> Judged:
-    opponents = _opponents(challenger.candidate, standing)
-    tests = [_test(challenger.candidate, opponent, comparison) for opponent in opponents]
-    margins = [rules.margin(test, opponent.name, gates) for test, opponent in zip(tests, opponents, strict=True)]
-    reference = next((one for one in comparison.candidates if one.candidate.digest == standing.reference.digest), None)
+    candidate, cases = challenger.candidate, challenger.cases
+    met = [(opponent, _test(candidate, opponent, comparison)) for opponent in _opponents(candidate, standing)]
     findings = [
-        *margins,
+        *(rules.beats(test, opponent.name, cases, gates) for opponent, test in met),
         rules.complete_answers(comparison),
         *rules.floors(challenger, gates),
-        *rules.ratios(challenger, reference, gates),
-        rules.enough_cases(challenger.cases, gates),
+        *margins(challenger, comparison, gates),
+        rules.enough_cases(cases, gates),
+        *rules.enough_power([test for _, test in met if test], gates),
+        *rules.consistent(challenger, gates),
+        *judge_rules(challenger, comparison, gates),
     ]
-    if challenger.candidate.kind == "tune":
-        findings.append(rules.pays_back(standing.payback.get(challenger.candidate.name), standing.horizon_months))
-    undecided = [test for test, found in zip(tests, margins, strict=True) if test and not found.rule.passed]
-    needed = rules.cases_to_settle(undecided, challenger.cases, gates)
-    return Judged(challenger, findings, needed)
+    if candidate.kind == "tune":
+        findings.append(rules.pays_back(standing.payback.get(candidate.name), standing.horizon_months, gates))
+    return Judged(challenger, findings)
 
 
 def _opponents(challenger: Candidate, standing: Standing) -> list[Candidate]:
@@ -146,28 +160,55 @@ def _opening(standing: Standing, comparison: Comparison) -> list[str]:
     return [f"{name}: the champion is this very candidate ({champion.model})." for name in sorted(same)]
 
 
-def _reasons(judged: Sequence[Judged], comparison: Comparison) -> list[str]:
+def _reasons(judged: Sequence[Judged], comparison: Comparison, gates: Gates) -> list[str]:
     if not judged:
         return ["Nothing else was tried against it."]
     best, *others = judged
-    return [*_verdict_reasons(best, comparison), *(_in_short(one, best) for one in others)]
+    return [*_verdict_reasons(best, comparison), *_chosen(judged, gates), *(_in_short(one, best) for one in others)]
 
 
 def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
     name, metric = best.candidate.name, comparison.metric
     said = [finding.rule for finding in best.broken] or [
-        f.rule for f in best.findings if f.rule.name.startswith("beats")
+        finding.rule for finding in best.findings if finding.rule.name.startswith(rules.BEATS)
     ]
     outcome = {
         "promote": f"{name} ({best.candidate.model}) is promoted on {metric} over {best.scores.cases} test cases",
         "keep": f"{name} is ruled out on {best.scores.cases} test cases",
         "not enough evidence": f"{best.scores.cases} test cases do not settle whether {name} is better on {metric}",
     }[best.decision]
-    reasons = [f"{outcome}.", *(f"{rule.name}: {rule.figure}." for rule in said)]
-    if best.decision == "not enough evidence" and best.cases_needed:
-        reasons.append(f"About {best.cases_needed} test cases in all would settle it if the difference stays as it is.")
+    if best.decision == "not enough evidence" and not any(rule.name.startswith(rules.BEATS) for rule in said):
+        outcome = f"{name} is better on {metric}, and {best.scores.cases} test cases do not settle all else"
     unmet = [finding.rule for finding in best.findings if finding.rule.tier == "should" and not finding.rule.passed]
-    return reasons + [f"{_unmet(rule)}, {rule.name}: {rule.figure}" for rule in unmet]
+    return [
+        f"{outcome}.",
+        *(f"{rule.name}: {rule.figure}." for rule in said),
+        *_still_needed(best),
+        *(f"{_unmet(rule)}, {rule.name}: {rule.figure}" for rule in unmet),
+    ]
+
+
+def _still_needed(best: Judged) -> list[str]:
+    needed = best.cases_needed
+    if best.decision != "not enough evidence" or needed is None:
+        return []
+    names = ", ".join(finding.rule.name for finding in best.settled_by_cases)
+    if needed <= best.scores.cases:  # a judge reads no more of the test cases than it is let
+        return [f"About {needed} judged cases would settle it: raise `evaluation.judge.max_cases` ({names})."]
+    more = f"{needed - best.scores.cases} more than there are"
+    return [f"About {needed} test cases in all would settle it, {more}, if the figures stay what they are ({names})."]
+
+
+def _chosen(judged: Sequence[Judged], gates: Gates) -> list[str]:
+    """Where several could be promoted: that they were chosen among on the test set, and what covers that."""
+    number = sum(one.decision == "promote" for one in judged)
+    if number < 2:
+        return []
+    within = f"the cheapest within {100 * gates.minimum_effect:g} points of the best"
+    return [
+        f"{number} candidates could be promoted; {judged[0].candidate.name} was chosen among them on these very cases, "
+        f"as {within}. Holm's adjustment covers that choice; its own score may look a little better than it is."
+    ]
 
 
 def _unmet(rule: Rule) -> str:

@@ -24,6 +24,9 @@ class Panel:
     renderer: Renderer
     few_shots: Callable[[Candidate], FewShots]  # a champion keeps the examples it won with
     identity: Callable[[str], str]  # of the provider at an endpoint, part of each request's hash
+    repeats: int = 1  # how often each of `repeated` is asked; a repeat has a request hash of its own
+    repeated: frozenset[str] = frozenset()  # ids of the cases that are asked again
+    logprobs: bool = False
 
 
 def build(panel: Panel) -> list[Question]:
@@ -45,12 +48,14 @@ def tabulate(panel: Panel, answers: Sequence[Answer], prices: Mapping[str, Price
 
 def _of_candidate(panel: Panel, candidate: Candidate) -> list[Question]:
     examples = panel.few_shots(candidate).choose(list(panel.rows["input"]), candidate.prompt.few_shot)
-    questions = []
+    questions, identity = [], panel.identity(candidate.endpoint)
     rows = panel.rows[["id", "messages", "tools"]].itertuples(index=False, name=None)
     for (case, messages, tools), shots in zip(rows, examples, strict=True):
-        body = orjson.dumps(panel.renderer.request(candidate, json.loads(messages), shots, tools))
-        request = request_hash(panel.identity(candidate.endpoint), body)
-        questions.append(Question(candidate.name, candidate.model, case, body, request, candidate.endpoint))
+        asked = panel.renderer.request(candidate, json.loads(messages), shots, tools)
+        body = orjson.dumps(asked | {"logprobs": True} if panel.logprobs else asked)
+        for repeat in range(panel.repeats if case in panel.repeated else 1):
+            request = request_hash(identity, body, repeat)
+            questions.append(Question(candidate.name, candidate.model, case, body, request, candidate.endpoint, repeat))
     return questions
 
 
@@ -71,6 +76,9 @@ def _record(answer: Answer, parsed: str | None, prices: Mapping[str, Price]) -> 
         "cost": _cost(answer, prices[answer.candidate]),
         "stored": answer.stored,
         "request": answer.request,
+        "repeat": answer.repeat,
+        "ttft_ms": float("nan") if answer.ttft_ms is None else answer.ttft_ms,
+        "confidence": float("nan") if answer.confidence is None else answer.confidence,
     }
 
 

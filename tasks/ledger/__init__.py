@@ -129,7 +129,7 @@ class Ledger(Database):
 
     def store_answers(self, answers: Iterable[StoredAnswer]) -> None:
         """Keep answers, all or none. The first answer to a request stays."""
-        self._add(table.answers, [asdict(answer) for answer in answers])
+        self._add(table.answers, [vars(answer) for answer in answers])
 
     def store_paid_answers(
         self, answers: Iterable[StoredAnswer], use_case: str, run: str, kind: str, amounts: Mapping[str, float]
@@ -138,7 +138,7 @@ class Ledger(Database):
         common = {"use_case": use_case, "run": run, "kind": kind, "spent_at": self.clock.now()}
         spends = [{"key": key, "amount": amount, **common} for key, amount in amounts.items()]
         with self._transaction() as connection:
-            for target, rows in ((table.answers, [asdict(answer) for answer in answers]), (table.spend, spends)):
+            for target, rows in ((table.answers, [vars(answer) for answer in answers]), (table.spend, spends)):
                 if rows:
                     connection.execute(table.insert(self.engine, target).on_conflict_do_nothing(), rows)
 

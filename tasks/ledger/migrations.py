@@ -28,4 +28,15 @@ def _to_2(operations: "Operations") -> None:
     operations.add_column("intents", Column("quote", Float))
 
 
-_STEPS: Mapping[int, Callable[["Operations"], None]] = {2: _to_2}
+def _to_3(operations: "Operations") -> None:
+    """Time to the first token, confidence, answers that were not timed, and sums of money from an index."""
+    with operations.batch_alter_table("answers") as answers:
+        answers.alter_column("latency_ms", existing_type=Float(), nullable=True)
+        for name in ("ttft_ms", "confidence"):
+            answers.add_column(Column(name, Float))
+    for grouped in ("use_case", "run"):
+        operations.drop_index(f"ix_spend_{grouped}", "spend", if_exists=True)
+        operations.create_index(f"ix_spend_of_{grouped}", "spend", [grouped, "spent_at", "amount"])
+
+
+_STEPS: Mapping[int, Callable[["Operations"], None]] = {2: _to_2, 3: _to_3}

@@ -1,5 +1,6 @@
 """The ledger's tables, and what SQLite and PostgreSQL each need for a durable transaction."""
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Dialect,
     Engine,
     Float,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -34,7 +36,7 @@ from sqlalchemy.exc import ArgumentError
 from tasks.errors import ConfigurationError
 from tasks.home import writable
 
-FORMAT = 2
+FORMAT = 3
 SQLITE_BUSY_S = 30
 
 
@@ -51,6 +53,21 @@ class ExactText(TypeDecorator[str]):
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         """Bytes to text."""
         return None if value is None else bytes(value).decode("utf-8", "surrogatepass")
+
+
+class Measured(TypeDecorator[float]):
+    """A figure that may not have been measured: NaN outside, NULL inside, for SQLite knows no NaN."""
+
+    impl = Float
+    cache_ok = True
+
+    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
+        """NaN to NULL."""
+        return None if value is None or math.isnan(value) else value
+
+    def process_result_value(self, value: float | None, dialect: Dialect) -> float:
+        """NULL to NaN."""
+        return math.nan if value is None else value
 
 
 schema = MetaData()
@@ -83,9 +100,11 @@ answers = Table(
     Column("output", ExactText, nullable=False),
     Column("outcome", String, nullable=False),
     Column("finish_reason", String, nullable=False),
-    Column("latency_ms", Float, nullable=False),
+    Column("latency_ms", Measured),  # NULL: in a batch, no answer is timed by itself
     Column("prompt_tokens", Integer, nullable=False),
     Column("completion_tokens", Integer, nullable=False),
+    Column("ttft_ms", Float),  # NULL: not streamed
+    Column("confidence", Float),  # NULL: the provider gave no probabilities
 )
 
 memory = Table(
@@ -132,12 +151,16 @@ spend = Table(
     "spend",
     schema,
     Column("key", String, primary_key=True),
-    Column("use_case", String, nullable=False, index=True),
-    Column("run", String, nullable=False, index=True),
+    Column("use_case", String, nullable=False),
+    Column("run", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("amount", Float, nullable=False),
     Column("spent_at", Float, nullable=False),
 )
+
+# A sum reads the index alone: a month may have a million rows, and every 200 answers ask for it.
+spend_of_use_case = Index("ix_spend_of_use_case", spend.c.use_case, spend.c.spent_at, spend.c.amount)
+spend_of_run = Index("ix_spend_of_run", spend.c.run, spend.c.spent_at, spend.c.amount)
 
 approvals = Table(  # what a person said yes to: other content, no approval
     "approvals",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from data_contracts.provider import ProviderSettings
 from tasks.errors import ConfigurationError, CredentialsError
 from tasks.home import home
+from tasks.providers.batches import without_batches
 from tasks.providers.protocol import Provider
 
 NO_KEY = "no-key"  # in the place of a variable's name, which has no hyphen
@@ -13,7 +14,9 @@ NO_KEY = "no-key"  # in the place of a variable's name, which has no hyphen
 
 def connect(settings: ProviderSettings) -> Provider:
     """The provider, not yet asked anything. Raises ConfigurationError, or CredentialsError where the key is missing."""
-    return _MAKERS.get(settings.name, _wire)(settings)
+    provider = _MAKERS.get(settings.name, _wire)(settings)
+    _require_ways_to_answer(settings, provider)
+    return provider
 
 
 def connect_for_prices(settings: ProviderSettings) -> Provider:
@@ -31,6 +34,19 @@ def key_of(settings: ProviderSettings, usual: str) -> str:
         remedy = "Set it in the environment, then start again or run `tunegate resume RUN`."
         raise CredentialsError("connecting to the provider", f"{name} is not set", remedy)
     return key
+
+
+def _require_ways_to_answer(settings: ProviderSettings, provider: Provider) -> None:
+    """Raises ConfigurationError for a way of answering that the provider has not, before anything is bought."""
+    can = provider.capabilities
+    if settings.batch and not can.batches:
+        raise without_batches(provider.name)
+    if settings.stream and not can.streams:
+        remedy = "Set it to false; time to first token stays unknown then."
+        raise ConfigurationError("provider.stream", f"{provider.name} is asked for whole answers only", remedy)
+    if settings.stream and settings.batch:
+        remedy = "Set one of them to false: answers in a batch have no latency."
+        raise ConfigurationError("provider.stream", "does not go with provider.batch", remedy)
 
 
 def _embedded(settings: ProviderSettings) -> Provider:

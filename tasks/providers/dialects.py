@@ -42,6 +42,17 @@ class Azure(Strict):
     formats: dict[str, str] = Field(description="Publisher of a base model by how its name begins; others: OpenAI")
 
 
+class Batching(Strict):
+    """How requests are handed in by the file."""
+
+    url: str = Field("/v1/chat/completions", description="What a line names as its place")
+    price: float = Field(0.5, description="Share of the price that an answer costs in a batch")
+    tunes: bool = Field(False, description="Tuned models answer in batches, too")
+    most_requests: int = 50_000
+    most_bytes: int = 200_000_000
+    waits_for_file: bool = False
+
+
 class Dialect(Strict):
     """One endpoint's differences. The defaults are OpenAI's own ways."""
 
@@ -78,6 +89,7 @@ class Dialect(Strict):
     )
     azure: Azure | None = None
     quotes: bool = False
+    batches: Batching | None = Field(None, description="None: it has no such call, or no page says so")
     deletes_files: bool = True
     deletes_models: bool = True
     unknown: list[str] = Field(default_factory=list)
@@ -97,6 +109,7 @@ class Dialect(Strict):
             min_examples=self.min_examples,
             max_file_bytes=self.max_file_bytes,
             max_suffix=self.max_suffix,
+            batches=self.batches is not None,
         )
 
 

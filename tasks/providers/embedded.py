@@ -24,8 +24,11 @@ from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderUnavailableError
 from tasks.providers.asking import as_
 from tasks.providers.base_url import checked
+from tasks.providers.batches import Batches
+from tasks.providers.dialects import Batching
 from tasks.providers.openai_wire import OpenAIWire
 from tasks.providers.prices import base_model_of
+from tasks.providers.wire_batches import WireBatches
 
 URL_VARIABLE = "TUNEGATE_PROVIDER_URL"
 ROOT = Path(__file__).parents[2]
@@ -50,12 +53,18 @@ class Embedded(OpenAIWire):
 
     def price(self, model: str, tuned: bool) -> Price:
         """Price per million tokens from the server's own table."""
-        send = self._caller.request("GET", "/prices")
-        table = self._caller.read("reading prices", send, as_(PriceTable))
-        row = next((row for row in table.data if row.model == base_model_of(model)), None)
+        row = next((row for row in self._prices().data if row.model == base_model_of(model)), None)
         prices = row.prices(tuned) if row else {"input": None, "output": None}
         today = dt.datetime.fromtimestamp(self._clock.now(), dt.UTC).date()
         return Price(model=model, **prices, source="the embedded provider's table", as_of=today.isoformat())
+
+    def batches(self) -> Batches:
+        """Requests by the file, at the server's own share of the price."""
+        table = self.dialect.batches or Batching()
+        return WireBatches(self._caller, self._clock, table.model_copy(update={"price": self._prices().batch_price}))
+
+    def _prices(self) -> "PriceTable":
+        return self._caller.read("reading prices", self._caller.request("GET", "/prices"), as_(PriceTable))
 
     def _look_up(self) -> None:
         self._client.base_url = self._process.url()
@@ -82,6 +91,7 @@ class PriceTable(BaseModel):
     """The server's price table."""
 
     data: list[PriceRow]
+    batch_price: float = 0.5  # share of the price that an answer costs in a batch
 
 
 class Listening(BaseModel):

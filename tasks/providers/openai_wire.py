@@ -14,6 +14,7 @@ from tasks.clock import Clock, SystemClock
 from tasks.errors import ProviderRefusedError, ProviderUnavailableError
 from tasks.providers import prices, training_files
 from tasks.providers.asking import Address, Caller, as_, client
+from tasks.providers.batches import Batches, without_batches
 from tasks.providers.dialects import Dialect, dialect_name, dialects
 from tasks.providers.failure import paid_error
 from tasks.providers.job_body import job_body
@@ -23,6 +24,7 @@ from tasks.providers.serving.azure import AzureDeployments
 from tasks.providers.serving.crusoe import CrusoeAdapters
 from tasks.providers.serving.listed import Listed, Probed, Server
 from tasks.providers.serving.nebius import NebiusModels
+from tasks.providers.wire_batches import WireBatches
 from tasks.providers.wire_records import WireEvent, WireFile, WireJob, WireModel, WirePage
 
 PAGE = 100
@@ -192,7 +194,14 @@ class OpenAIWire:
             timeout_s=self._settings.request_timeout_s,
             max_concurrency=self._settings.max_concurrency,
             allow_private_address=self._settings.allow_private_address,
+            stream=self._settings.stream,
         )
+
+    def batches(self) -> Batches:
+        """Requests by the file. Raises ConfigurationError where the dialect knows no such call."""
+        if self.dialect.batches is None:
+            raise without_batches(self.name)
+        return WireBatches(self._caller, self._clock, self.dialect.batches)
 
     def _look_up(self) -> None:
         """Before each call; whoever moves about (the embedded provider) looks for its address here."""

@@ -57,9 +57,19 @@ def price(model: str, tuned: bool, base_url: str, own: Mapping[str, OwnPrice] | 
     return _over(found, _parts(stated, tuned), OWN, found.as_of) if stated else found
 
 
+def in_batches(live: Price, share: float) -> Price:
+    """The price of the same answers where they come in a batch, at so much of it (`batches` in dialects.yaml)."""
+    parts = {name: None if amount is None else share * amount for name, amount in _answering(live).items()}
+    return live.model_copy(update={**parts, "source": f"{live.source}; in a batch {100 * share:.0f} % of it"})
+
+
 def base_model_of(model: str) -> str:
     """`ft:BASE:ORG:SUFFIX:ID` and `BASE.ft-ID` -> `BASE`; another name is its own."""
     return model.split(":")[1] if model.startswith("ft:") else FOUNDRY.sub("", model)
+
+
+def _answering(found: Price) -> dict[str, float | None]:
+    return {"input": found.input, "output": found.output}
 
 
 def _row(rows: Mapping[str, OwnPrice], base: str) -> OwnPrice | None:

@@ -6,9 +6,10 @@ and, from `create_job` and `upload` only, `AmbiguousAnswerError` (it may have be
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from data_contracts.money import Job, JobEvent, Price
+if TYPE_CHECKING:  # pydantic, which an engine process does without
+    from data_contracts.money import Job, JobEvent, Price
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Capabilities:
     min_examples: int = 10
     max_file_bytes: int = 512_000_000
     max_suffix: int = 64
+    streams: bool = True  # answers can come piece by piece
+    batches: bool = False  # many requests can be handed in as one file: `tasks/providers/batches.py`
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class AnswerEndpoint:
     max_concurrency: int
     transport: AnswerTransport | None = field(default=None, repr=False)  # None: HTTP to `url`
     allow_private_address: bool = False  # whether `url` may lead into a private network
+    stream: bool = False  # let answers come piece by piece, to time the first of them
 
 
 class Provider(Protocol):
@@ -131,19 +135,19 @@ class Provider(Protocol):
     def quote(self, request: JobRequest) -> float | None:
         """USD that the provider itself says this job will cost; None where it does not say."""
 
-    def create_job(self, request: JobRequest) -> Job:
+    def create_job(self, request: JobRequest) -> "Job":
         """Ask once: no retry, no redirect, strict parsing."""
 
-    def find_jobs(self, intent: str, training_file: str) -> Sequence[Job]:
+    def find_jobs(self, intent: str, training_file: str) -> "Sequence[Job]":
         """Jobs that carry the intent in their metadata or train on that file, checked on our side, oldest first."""
 
-    def job(self, job_id: str) -> Job:
+    def job(self, job_id: str) -> "Job":
         """Its present state."""
 
-    def events(self, job_id: str) -> Sequence[JobEvent]:
+    def events(self, job_id: str) -> "Sequence[JobEvent]":
         """Its history, oldest first, each event once."""
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str) -> "Job":
         """Ask it to stop; a job that has ended stays as it is."""
 
     def serve(self, model: str) -> Serving:
@@ -161,7 +165,7 @@ class Provider(Protocol):
     def delete_model(self, model: str) -> None:
         """Delete; a model that is gone already is fine."""
 
-    def price(self, model: str, tuned: bool) -> Price:
+    def price(self, model: str, tuned: bool) -> "Price":
         """Price per million tokens; unknown parts are None."""
 
     def answer_endpoint(self) -> AnswerEndpoint:

@@ -206,6 +206,7 @@ class Together:
             timeout_s=self._settings.request_timeout_s,
             max_concurrency=self._settings.max_concurrency,
             allow_private_address=self._settings.allow_private_address,
+            stream=self._settings.stream,
         )
 
     def _hosted(self, settings: ServingSettings) -> Hosting:

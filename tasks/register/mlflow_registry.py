@@ -14,7 +14,8 @@ from data_contracts.money import JobEvent
 from data_contracts.records import as_json
 from data_contracts.trial import TrialRecord
 from tasks.errors import ResumableError
-from tasks.register import runs
+from tasks.register import metrics, runs
+from tasks.register.prompt_registry import PromptRegistry
 from tasks.register.store import ABSENT, Store, reachable
 
 SERVED_MODEL = Path(__file__).with_name("served_model.py")
@@ -33,12 +34,21 @@ class Incumbent:
     intent: str = ""
 
 
+@dataclass(frozen=True)
+class Logged:
+    """A candidate's nested run, and its prompt's version in the prompt registry; None: too long to stand there."""
+
+    run_id: str
+    prompt: int | None
+
+
 class Registry:
     """Champion and challenger of one use case, and the runs that made them so."""
 
     def __init__(self, use_case: str) -> None:
         self.store = Store(use_case)
         self.client = self.store.client
+        self.prompts = PromptRegistry(self.store)
         self.name = f"tunegate.{use_case}"
 
     @reachable()
@@ -93,12 +103,10 @@ class Registry:
         that stays is left as it is. `found` is the champion's version as the trial found it.
         """
         runs.log_trial(self.store, trial, run_id)
-        logged = {
-            scores.candidate.name: runs.log_candidate(self.store, trial, scores, run_id)
-            for scores in trial.comparison.candidates
-        }
+        logged = self._log_candidates(trial, run_id)
         champion = self._crown(trial, logged, found)
         challenger = self._challenge(trial, logged, champion)
+        self.prompts.follow(self.client.get_model_version(self.name, str(champion)).tags)
         return Registration(
             registered_model=self.name,
             champion_version=champion,
@@ -108,7 +116,17 @@ class Registry:
             model_uri=f"models:/{self.name}@champion",
         )
 
-    def _crown(self, trial: TrialRecord, logged: dict[str, str], found: int | None) -> int:
+    def _log_candidates(self, trial: TrialRecord, parent: str) -> dict[str, Logged]:
+        prompts, logged = self.prompts.register(trial), {}
+        for scores in trial.comparison.candidates:
+            run_id = runs.log_candidate(self.store, trial, scores, parent)
+            prompt = prompts.get(scores.candidate.prompt.digest)
+            if prompt is not None:
+                self.prompts.link(prompt, run_id)
+            logged[scores.candidate.name] = Logged(run_id, prompt)
+        return logged
+
+    def _crown(self, trial: TrialRecord, logged: dict[str, Logged], found: int | None) -> int:
         """The champion's version. Its alias moves for a first champion or a promotion, and from where it was found."""
         verdict = trial.verdict
         now = self._aliased("champion")
@@ -128,7 +146,7 @@ class Registry:
         self._point("champion", winner)
         return winner
 
-    def _challenge(self, trial: TrialRecord, logged: dict[str, str], champion: int) -> int | None:
+    def _challenge(self, trial: TrialRecord, logged: dict[str, Logged], champion: int) -> int | None:
         """The version that got furthest of the others; one that is champion by now keeps its story."""
         challenger = trial.verdict.challenger
         if challenger is None:
@@ -138,19 +156,22 @@ class Registry:
         self._point("challenger", version)
         return version
 
-    def _version(self, trial: TrialRecord, name: str, logged: dict[str, str], role: str) -> int:
+    def _version(self, trial: TrialRecord, name: str, logged: dict[str, Logged], role: str) -> int:
         """The version that holds this very candidate, made once; it tells of the trial that gave it its role."""
         candidate = _candidate(trial, name)
         tags = {**_tags(trial, candidate), "tunegate.role": role}
+        prompt = logged[name].prompt
+        if prompt is not None:
+            tags["tunegate.prompt_version"] = self.prompts.uri(prompt)
         known = self._versions(candidate.digest)
         if known:
             self._retell(known[0], tags, trial.verdict.markdown)
             return known[0]
-        model_uri, model_id = self._log_model(trial, candidate, logged[name])
+        model_uri, model_id = self._log_model(trial, candidate, logged[name].run_id)
         version = self.client.create_model_version(
             self.name,
             source=model_uri,
-            run_id=logged[name],
+            run_id=logged[name].run_id,
             model_id=model_id,
             tags=tags,
             description=trial.verdict.markdown,
@@ -158,7 +179,8 @@ class Registry:
         return int(version.version)
 
     def _retell(self, version: int, tags: dict[str, str], description: str) -> None:
-        for name, value in tags.items():
+        told = self.client.get_model_version(self.name, str(version)).tags
+        for name, value in tags.items() - told.items():
             self.client.set_model_version_tag(self.name, str(version), name, value)
         self.client.update_model_version(self.name, str(version), description)
 
@@ -236,7 +258,7 @@ def _tags(trial: TrialRecord, candidate: Candidate) -> dict[str, str]:
         "run": trial.run,
         "verdict": trial.verdict.decision,
         "test_sha256": trial.comparison.test_sha256,
-        **{name: f"{value:.6g}" for name, value in runs.metrics_of(scores).items()},
+        **{name: f"{value:.6g}" for name, value in metrics.headline(scores).items()},
     }
     if candidate.examples:
         tags["examples"] = candidate.examples

@@ -1,152 +1,140 @@
 """report.html: one self-contained page for the person who has to sign. Verdict and reasons first."""
 
-import json
-import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 
-from data_contracts.contest import CandidateScores, PairedTest
-from data_contracts.money import usd
+from data_contracts.evidence import GeneralScore, Interval, Margin
+from data_contracts.gates import Gates
 from data_contracts.trial import TrialRecord
+from tasks.register import drawings, tables
+from tasks.register.drawings import Track, tracks
+from tasks.register.excerpts import Excerpts, shown_failures
+from tasks.register.formats import FILTERS
 
-MAX_EXCERPTS = 12
-TEMPLATE = Path(__file__).with_name("report.html.j2")
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """A case that the winner got wrong."""
-
-    case: str
-    input: str
-    expected: str
-    given: str
-    outcome: str
+PAGE = Path(__file__).with_name("page")
+SHOWN_AT_ONCE = 10  # rows of a long table; the others are folded away
 
 
 @dataclass(frozen=True)
-class Bar:
-    """An interval in percent of the drawing's width."""
+class Section:
+    """A part of the page: its template and anchor, its title, and whether the trial has anything to show there."""
 
     name: str
-    low: float
-    value: float
-    high: float
-    won: bool
+    title: str
+    present: Callable[[TrialRecord], bool] = lambda trial: True
+
+
+SECTIONS = (
+    Section("candidates", "Candidates on the sealed test set"),
+    Section("rules", "Rules of the verdict", lambda trial: bool(trial.verdict.rules or trial.comparison.margins)),
+    Section("cost", "Cost, quality and latency"),
+    Section("slices", "Slices", lambda trial: any(item.slices for item in trial.comparison.candidates)),
+    Section("labels", "Label by label", lambda trial: any(item.by_label for item in trial.comparison.candidates)),
+    Section("fields", "Field by field", lambda trial: any(item.by_field for item in trial.comparison.candidates)),
+    Section(
+        "steadiness",
+        "Steadiness and confidence",
+        lambda trial: any(item.consistency or item.calibration for item in trial.comparison.candidates),
+    ),
+    Section("judge", "What the judge prefers", lambda trial: trial.comparison.judge is not None),
+    Section("general", "Tasks that it was not trained for", lambda trial: bool(_general(trial))),
+    Section("failures", "What goes wrong"),
+    Section("disagreements", "Where they disagree", lambda trial: bool(trial.failures.disagreements)),
+    Section("effort", "Equal effort"),
+    Section("payback", "What it is worth", lambda trial: trial.verdict.payback is not None),
+    Section("recommendation", "What to do next", lambda trial: bool(trial.recommendation.sentence)),
+    Section("data", "Data and leakage"),
+    Section("money", "Money"),
+    Section("notes", "Notes of the comparison", lambda trial: bool(trial.comparison.notes)),
+    Section("reproduce", "How to reproduce"),
+)
 
 
 def render(trial: TrialRecord) -> str:
     """The whole page. Every text is escaped; row text appears only where the use case's text policy admits it."""
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    environment.filters |= {"percent": _percent, "usd": usd, "points": _points, "p": _p}
-    environment.filters |= {"sum_of_values": _sum_of_values, "shell": _shell}
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(
+    comparison, verdict = trial.comparison, trial.verdict
+    excerpts = Excerpts(trial)
+    return _template().render(
         trial=trial,
-        verdict=trial.verdict,
-        comparison=trial.comparison,
         use_case=trial.case.use_case,
-        bars=_bars(trial),
-        spent=_spent(trial),
-        excerpts=_excerpts(trial),
-        confused=_confused(trial),
-        disagreements=_disagreements(trial),
-        slices=_slices(trial.comparison.candidates),
+        comparison=comparison,
+        verdict=verdict,
+        sections=[section for section in SECTIONS if section.present(trial)],
+        glance=tables.glance(trial),
+        tiers=tables.rules_by_tier(verdict.rules),
+        slices=tables.slice_rows(comparison.candidates),
+        labels=tables.label_rows(trial),
+        shown_at_once=SHOWN_AT_ONCE,
+        general=_general(trial),
+        failures=shown_failures(trial),
+        excerpts=excerpts,
+        worst_cases=excerpts.worst(verdict.winner.name),
+        confused=tables.confused(trial),
+        leaks=sum(sum(kinds.values()) for kinds in trial.leakage.found.values()),
+        spent=tables.spent(trial),
+        **_drawn(trial),
     )
 
 
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "unknown" if value is None else f"{100 * value:.{digits}f}\N{NO-BREAK SPACE}%"
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= FILTERS
+    return environment.get_template("report.html.j2")
 
 
-def _p(value: float) -> str:
-    return "<\N{NO-BREAK SPACE}0.0001" if value < 0.0001 else f"{value:.4f}"
+def _drawn(trial: TrialRecord) -> dict[str, Any]:
+    """What the sections draw, by the name that they know it by."""
+    comparison, economics = trial.comparison, trial.case.use_case.economics
+    worth, judge = trial.verdict.payback, comparison.judge
+    calibrated = [item for item in comparison.candidates if item.calibration]
+    return {
+        "metric_tracks": tracks([item.metric for item in comparison.candidates]),
+        "test_tracks": _around([test.difference for test in comparison.tests], 0),
+        "judge_tracks": _around([pair.preference for pair in judge.pairs] if judge else [], 0.5),
+        "general_tracks": _around([score.difference for score in _general(trial)], 0),
+        "margins": [_margin(margin, trial.case.use_case.gates) for margin in comparison.margins],
+        "scatter": drawings.cost_against_quality(trial),
+        "reliability": [(item, drawings.reliability(item.calibration)) for item in calibrated if item.calibration],
+        "curve": drawings.payback(worth, economics.horizon_months) if worth else None,
+    }
 
 
-def _sum_of_values(counts: dict[str, int]) -> int:
-    return sum(counts.values())
+def _around(intervals: list[Interval], line: float) -> list[Track]:
+    return tracks(intervals, [line]) if intervals else []
 
 
-def _points(value: float) -> str:
-    return f"{100 * value:+.1f}"
+def _general(trial: TrialRecord) -> list[GeneralScore]:
+    return [item.general for item in trial.comparison.candidates if item.general]
 
 
-def _bars(trial: TrialRecord) -> list[Bar]:
-    scores = trial.comparison.candidates
-    low = min(item.metric.low for item in scores)
-    high = max(item.metric.high for item in scores)
-    room = max(high - low, 0.02)
-    left, width = max(0.0, low - 0.15 * room), 1.3 * room
-
-    def place(value: float) -> float:
-        return round(100 * (value - left) / width, 2)
-
-    return [
-        Bar(
-            item.candidate.name,
-            place(item.metric.low),
-            place(item.metric.value),
-            place(item.metric.high),
-            item.candidate.name == trial.verdict.winner.name,
-        )
-        for item in scores
-    ]
+def _margin(margin: Margin, gates: Gates) -> tuple[Margin, float | None, Track | None]:
+    """A margin with its limit in the margin's own unit, and its drawing; without a limit, beside `no worse`."""
+    limit = LIMITS[margin.name](gates)
+    if margin.figure is None:
+        return margin, limit, None
+    line = (1.0 if margin.unit == "times" else 0.0) if limit is None else limit
+    return margin, limit, tracks([margin.figure], [line])[0]
 
 
-def _spent(trial: TrialRecord) -> str:
-    """What the run spent; where a price is unknown, what is known of it."""
-    costs = [item.cost_per_request for item in trial.comparison.candidates]
-    costs += [item.cost_per_request for item in trial.search.tried]
-    costs += [trial.tuned.training_cost] if trial.tuned else []
-    known = None not in costs
-    return usd(trial.spent) if known else f"unknown, at least {usd(trial.spent)}: not every price is known"
+def _loss(share: float | None) -> float | None:
+    return None if share is None else -share
 
 
-def _shell(value: object) -> str:
-    """A value as `--set` takes it, quoted for a shell."""
-    return shlex.quote(value if isinstance(value, str) else json.dumps(value))
-
-
-def _excerpts(trial: TrialRecord) -> list[Excerpt]:
-    if not trial.case.use_case.text_policy.excerpts_in_report:
-        return []
-    answers = trial.answers
-    wrong = answers.loc[(answers["candidate"] == trial.verdict.winner.name) & (answers["score"] < 1)]
-    worst = wrong.sort_values(["score", "case"]).head(MAX_EXCERPTS)
-    return [
-        Excerpt(
-            str(row.case), trial.inputs.get(str(row.case), ""), str(row.expected), str(row.output), str(row.outcome)
-        )
-        for row in worst.itertuples()
-    ]
-
-
-def _confused(trial: TrialRecord) -> list[tuple[str, str, int]]:
-    """Most frequent (expected, given) pairs of the winner's mistakes."""
-    table = trial.comparison.confusion.get(trial.verdict.winner.name, {})
-    pairs = [(right, given, n) for right, row in table.items() for given, n in row.items() if right != given]
-    return sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1]))[:8]
-
-
-def _disagreements(trial: TrialRecord) -> list[tuple[PairedTest, int, int]]:
-    """Per test: cases that both have right, and those that both have wrong or score alike."""
-    scores = trial.answers.pivot_table(index="case", columns="candidate", values="score", aggfunc="first")
-    found = []
-    for test in trial.comparison.tests:
-        both_right = int(((scores[test.candidate] == 1) & (scores[test.reference] == 1)).sum())
-        found.append((test, both_right, len(scores) - both_right - test.wins - test.losses))
-    return found
-
-
-def _slices(candidates: list[CandidateScores]) -> list[tuple[str, str, list[float | None]]]:
-    """(slice, value, metric of each candidate) rows."""
-    first = candidates[0].by_slice
-    return [
-        (name, value, [item.by_slice.get(name, {}).get(value) for item in candidates])
-        for name in sorted(first)
-        for value in sorted(first[name])
-    ]
+LIMITS: dict[str, Callable[[Gates], float | None]] = {
+    "latency": lambda gates: gates.max_latency_ratio,
+    "cost": lambda gates: gates.max_cost_ratio,
+    "format": lambda gates: _loss(gates.max_format_loss),
+    "general tasks": lambda gates: _loss(gates.max_general_loss),
+}

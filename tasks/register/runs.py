@@ -8,12 +8,16 @@ from data_contracts.contest import CandidateScores
 from data_contracts.money import JobEvent
 from data_contracts.records import PARTITIONS, as_json
 from data_contracts.trial import TrialRecord
-from tasks.register import figures
+from tasks.register import figures, metrics
+from tasks.register.excerpts import shown_failures
 from tasks.register.store import Store
 
 DOCUMENTS = ("comparison", "verdict", "leakage", "counts", "curation", "sealed", "estimate", "cost", "prompt_search")
 PAGES = ("report.html", "data.html")
-ANSWERS = ["case", "outcome", "score", "latency_ms", "prompt_tokens", "completion_tokens", "cost"]  # no row text
+ANSWERS = [  # no row text
+    *("case", "repeat", "outcome", "score", "latency_ms", "ttft_ms", "prompt_tokens", "completion_tokens", "cost"),
+    *("confidence", "stored"),
+]
 POINTS_A_CALL = 1000  # MLflow's limit
 
 
@@ -43,11 +47,6 @@ def log_events(store: Store, run_id: str, events: Iterable[JobEvent]) -> None:
 def log_trial(store: Store, trial: TrialRecord, run_id: str) -> None:
     """What the whole trial found: inputs, figures of every candidate, documents, report, verdict."""
     _log_datasets(store, trial, run_id)
-    metrics = {
-        f"{scores.candidate.name}/{name}": value
-        for scores in trial.comparison.candidates
-        for name, value in metrics_of(scores).items()
-    }
     tuned = trial.tuned
     params = {
         "kind": trial.case.use_case.kind.value,
@@ -61,22 +60,23 @@ def log_trial(store: Store, trial: TrialRecord, run_id: str) -> None:
     tags = {
         "tunegate.verdict": trial.verdict.decision,
         "tunegate.winner": trial.verdict.winner.name,
-        "mlflow.note.content": trial.verdict.markdown,
+        "mlflow.note.content": _described(trial),
+        **({"tunegate.recommendation": trial.recommendation.action} if trial.recommendation.sentence else {}),
     }
-    store.log(run_id, metrics | _money(trial), params, tags)
+    store.log(run_id, metrics.of_trial(trial), params, tags)
     for name in (*(f"{document}.json" for document in DOCUMENTS), *PAGES):
         store.client.log_artifact(run_id, str(Path(trial.folder) / name))
+    found = {"failures": shown_failures(trial), "recommendation": trial.recommendation, "effort": trial.effort}
+    for name, document in found.items():
+        store.client.log_dict(run_id, as_json(document), f"{name}.json")
     for name, figure in figures.of_trial(trial).items():
         store.client.log_figure(run_id, figure, f"figures/{name}.png")
 
 
-def _money(trial: TrialRecord) -> dict[str, float]:
-    """Estimated and spent in USD, and how many jobs the provider held for the one that was bought."""
-    cost, tuned = trial.cost, trial.tuned
-    parts = {f"cost/{part.part.replace(' ', '_')}_usd": part.actual for part in cost.parts}
-    found = parts | {"estimated_usd": cost.estimated, "quoted_usd": cost.quoted, "spent_usd": trial.spent}
-    found |= {"cost_difference_usd": cost.difference, "jobs_found": tuned.jobs_found if tuned else None}
-    return {name: float(value) for name, value in found.items() if value is not None}
+def _described(trial: TrialRecord) -> str:
+    """The verdict and what is recommended, as the run's description."""
+    advice = trial.recommendation
+    return trial.verdict.markdown + (f"\nNext: **{advice.action}**. {advice.sentence}\n" if advice.sentence else "")
 
 
 def log_candidate(store: Store, trial: TrialRecord, scores: CandidateScores, parent: str) -> str:
@@ -94,32 +94,16 @@ def log_candidate(store: Store, trial: TrialRecord, scores: CandidateScores, par
         "few_shot": f"{prompt.few_shot.count} {prompt.few_shot.choose}" if prompt.few_shot.count else "none",
         "temperature": str(prompt.decoding.temperature),
         "seed": str(prompt.decoding.seed),
+        "reasoning": str(prompt.reasoning),
+        "structured": str(prompt.structured),
     }
-    store.log(run_id, metrics_of(scores), params, {})
+    store.log(run_id, metrics.of_candidate(trial, scores), params, {})
     store.client.log_dict(run_id, as_json(candidate), "candidate.json")
     if not store.has_artifact(run_id, "answers.json"):  # a second log_table would append
         answers = trial.answers.loc[trial.answers["candidate"] == candidate.name, ANSWERS]
         store.client.log_table(run_id, answers, "answers.json")
     store.client.set_terminated(run_id)
     return run_id
-
-
-def metrics_of(scores: CandidateScores) -> dict[str, float]:
-    """A candidate's figures by name; what is unknown is left out."""
-    found = {
-        "metric": scores.metric.value,
-        "metric_low": scores.metric.low,
-        "metric_high": scores.metric.high,
-        "accuracy": scores.accuracy,
-        "macro_f1": scores.macro_f1,
-        "format_adherence": scores.format_adherence,
-        "latency_p50_ms": scores.latency_p50_ms,
-        "latency_p99_ms": scores.latency_p99_ms,
-        "cost_per_request_usd": scores.cost_per_request,
-        "prompt_tokens": scores.prompt_tokens,
-        "completion_tokens": scores.completion_tokens,
-    }
-    return {name: float(value) for name, value in found.items() if value is not None}
 
 
 def _log_datasets(store: Store, trial: TrialRecord, run_id: str) -> None:

@@ -5,15 +5,18 @@ import logging
 
 from data_contracts.candidate import Candidate
 from data_contracts.contest import Comparison, PromptSearch, Registration, Verdict, VerdictRef
+from data_contracts.evidence import FailureReport
 from data_contracts.money import Estimate, FineTuned
 from data_contracts.records import Counts, LeakageReport
 from data_contracts.trial import TrialRecord, TrialRef
+from data_contracts.worth import Recommendation
 from tasks.errors import TunegateError
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Incumbent, Registry
 from tasks.steps import curation, data
 from tasks.steps.attached import others_at_work
 from tasks.steps.cost import actual_cost
+from tasks.steps.effort import effort
 from tasks.workspace import CHAMPION_EXAMPLES, EXAMPLES, Edge, Workspace
 
 log = logging.getLogger("tunegate")
@@ -62,6 +65,7 @@ def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: R
         winner=verdict.winner.name,
         winner_model=verdict.winner.model,
         reasons=verdict.reasons,
+        recommendation=record.recommendation.sentence,
         run_folder=trial.folder,
         report=str(space.folder.file("report.html")),
         mlflow_run_id=trial.mlflow_run_id,
@@ -130,6 +134,9 @@ def _record(space: Workspace, trial: TrialRef, edge: Edge) -> TrialRecord:
         tuned=folder.read_json("tuned.json", FineTuned) if folder.has("tuned.json") else None,
         comparison=folder.read_json("comparison.json", Comparison),
         verdict=folder.read_json("verdict.json", Verdict),
+        failures=folder.read_json("failures.json", FailureReport),
+        recommendation=folder.read_json("recommendation.json", Recommendation),
+        effort=effort(space),
         answers=folder.read_frame("answers.parquet"),
         inputs=dict(zip(test["id"], test["input"], strict=True)),
         cost=actual_cost(space, edge),

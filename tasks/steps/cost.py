@@ -5,9 +5,10 @@ import math
 from collections.abc import Iterable
 
 from data_contracts.money import Cost, Estimate, FineTuned, Part, PartCost, Submission
+from tasks.steps import preferences
 from tasks.workspace import Edge, Workspace
 
-PARTS: tuple[Part, ...] = ("leakage judge", "prompt search", "training", "hosting", "final answers")
+PARTS: tuple[Part, ...] = ("leakage judge", "prompt search", "training", "hosting", "final answers", "answer judge")
 ANSWERS = {"prompt search": "validation_answers.parquet", "final answers": "answers.parquet"}
 
 
@@ -54,6 +55,9 @@ def _is_unknown(space: Workspace, edge: Edge, part: Part) -> bool:
         tuned = space.folder.read_json("tuned.json", FineTuned)
         intent = edge.ledger.intent(tuned.submission.intent)
         return tuned.training_cost is None and intent is not None and intent.run == space.folder.run
+    judge = space.case.use_case.evaluation.judge
+    if part == "answer judge":
+        return judge is not None and preferences.price_of(judge, edge).input is None
     return part == "hosting" and space.folder.has("hosting.json") and _hosting_rate(space, edge) is None
 
 

@@ -24,6 +24,7 @@ from data_contracts.records import (
 from data_contracts.use_case import TaskKind
 from tasks.errors import DataError
 from tasks.ledger import Ledger
+from tasks.prompting.grid import expand
 from tasks.steps import data_page, judging
 from tasks.steps.data_page import shown_where_it_stops
 from tasks.workspace import CURATED, Workspace
@@ -201,7 +202,7 @@ def _fixed_texts(space: Workspace) -> dict[str, list[str]]:
             prompt.output_format,
             *(described if prompt.labels == "descriptions" else ()),
         ]
-        for name, prompt in space.prompts.items()
+        for name, prompt in expand(space.prompts, space.case).items()
     }
 
 

@@ -1,5 +1,6 @@
 """How long a trial is likely to take, told from what earlier answers and jobs took; None where nothing tells."""
 
+import math
 from collections.abc import Iterable, Mapping
 from statistics import fmean, median
 
@@ -16,7 +17,8 @@ def latencies(answers: Iterable[StoredAnswer]) -> dict[str, float]:
     """Mean seconds of an answer, by model."""
     seconds: dict[str, list[float]] = {}
     for answer in answers:
-        seconds.setdefault(answer.model, []).append(answer.latency_ms / 1000)
+        if not math.isnan(answer.latency_ms):  # of a batch
+            seconds.setdefault(answer.model, []).append(answer.latency_ms / 1000)
     return {model: fmean(values) for model, values in seconds.items()}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from data_contracts.money import Estimate
-from data_contracts.use_case import ModelAt
+from data_contracts.prompting import ModelAt
 from tasks.errors import ConfigurationError, ProviderRefusedError
 from tasks.workspace import Edge, Workspace
 
@@ -18,6 +18,10 @@ def require_models(space: Workspace, edge: Edge, found: Estimate) -> None:
     case = space.case.use_case
     if not space.folder.has("prompt_search.json"):
         _require_listed(edge, "prompts.base_models", case.prompts.models)
+        if writer := case.prompts.optimiser:
+            _require_listed(edge, "prompts.optimiser.model", [ModelAt(model=writer.model, endpoint=writer.endpoint)])
+    if (judge := case.evaluation.judge) and not space.folder.has("judge.json"):
+        _require_listed(edge, "evaluation.judge.model", [ModelAt(model=judge.model, endpoint=judge.endpoint)])
     if space.options.train and not found.already_paid and not space.folder.has("submission.json"):
         base_model = case.fine_tune.base_model
         if edge.provider.capabilities.lists_bases:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
 from tasks.clock import Clock
 from tasks.decide import readiness
+from tasks.decide.rules import check_tiers
 from tasks.errors import ApprovalRequiredError, ProviderRefusedError, TunegateError
 from tasks.finetune.cleanup import CleanUp
 from tasks.finetune.offer import require_offered
@@ -56,6 +57,7 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
     Raises ProviderRefusedError where this very job was bought before and came to nothing.
     """
     if not space.folder.has("estimate.json"):
+        check_tiers(space.case.use_case.gates)
         if train:
             wanted = order(space)
             require_offered(wanted.fine_tune, wanted.training, edge.provider)

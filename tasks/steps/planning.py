@@ -12,10 +12,8 @@ from data_contracts.answers import StoredAnswer
 from data_contracts.candidate import Candidate
 from data_contracts.money import Job, Price
 from tasks.decide.readiness import Hosting, Plan, Requests, Training
-from tasks.evaluate.answer import Question, answer_all
-from tasks.evaluate.questions import Panel, build, tabulate
-from tasks.evaluate.score import score
-from tasks.evaluate.search import rank
+from tasks.evaluate.answer import Question
+from tasks.evaluate.questions import Panel, build
 from tasks.finetune.cleanup import require_not_purged
 from tasks.finetune.order import Order, intent_key
 from tasks.finetune.submit import DEAD
@@ -24,14 +22,19 @@ from tasks.home import home
 from tasks.ledger.rows import Intent, IntentState
 from tasks.partition.split import unseen_labels
 from tasks.prompting.few_shot import FewShots
-from tasks.steps import hours, judging
-from tasks.steps.contest import answer_tokens, price_of, search_panel, was_opened
+from tasks.prompting.reasoning import most_answer_tokens
+from tasks.steps import evidence_cost, hours, judging
+from tasks.steps.asking import answer_tokens, paid_price
+from tasks.steps.contest import final_panel, was_opened
 from tasks.steps.data import training_files
+from tasks.steps.prompt_search import replay, search_panel
+from tasks.steps.search_cost import optimiser_batches
 from tasks.workspace import Edge, Workspace
 
 SAMPLE = 25  # rows whose prompts are measured to estimate a mean
 BOUGHT = (IntentState.SUBMITTED, IntentState.ENDED)
 Batch = tuple[str, Requests]  # the endpoint's name, and what is asked there
+Contestant = tuple[Candidate, FewShots]  # and where its examples come from
 
 
 def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
@@ -42,7 +45,11 @@ def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
     search = _search(space, edge)
     intent = _intent(space, edge) if train else None
     bought = training(space, edge, intent) if train else None
-    asked = [*_of_search(search, edge), *_of_final(space, edge, search, _tunes(space, search, intent) if train else [])]
+    tunes = _tunes(space, search, intent) if train else []
+    final = _field(space, search, tunes)
+    asked = [*_of_search(space, edge, search), *_of_final(space, edge, search, final)]
+    asked += evidence_cost.of_general_tasks(space, edge, tunes)
+    asked += evidence_cost.of_judge(space, edge, _final_panel(space, edge, final))
     latencies = hours.latencies(search.known.values())
     spans = hours.of_answers(space, asked, latencies), hours.of_training(edge, bought)
     return Plan(
@@ -52,7 +59,19 @@ def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
         hosting=_hosting(space, edge, spans[0]) if train and edge.provider.capabilities.deploys else None,
         hours=None if None in spans else math.fsum(span or 0.0 for span in spans),
         unseen_labels=unseen_labels(space.partitions) if space.labels else (),
+        warnings=_without_clock(space),
     )
+
+
+def _without_clock(space: Workspace) -> list[str]:
+    case = space.case.use_case
+    batched = any(case.provider_at(item.endpoint).batch for item in case.prompts.models) or case.provider.batch
+    if not batched or case.gates.max_latency_ratio is None:
+        return []
+    return [
+        "Answers of a batch have no latency, so `gates.max_latency_ratio` keeps everybody from being promoted: "
+        "set it to null, or `provider.batch` to false."
+    ]
 
 
 def order(space: Workspace) -> Order:
@@ -64,7 +83,7 @@ def order(space: Workspace) -> Order:
 
 @dataclass(frozen=True)
 class _Search:
-    """The questions of the prompt search, what is stored of their answers, and the best prompt where all are."""
+    """What the prompt search may ask, what is stored of the answers, and the best prompt where all it needs are."""
 
     panel: Panel
     questions: Sequence[Question]
@@ -76,46 +95,55 @@ def _search(space: Workspace, edge: Edge) -> _Search:
     panel = search_panel(space, edge)
     questions = build(panel)
     known = edge.ledger.stored_answers([question.request for question in questions])
-    whole = len(known) == len({question.request for question in questions})
-    return _Search(panel, questions, known, _best(space, edge, panel, questions) if whole else None)
+    return _Search(panel, questions, known, replay(space, edge))
 
 
-def _best(space: Workspace, edge: Edge, panel: Panel, questions: Sequence[Question]) -> Candidate:
-    """As the search will find it: every answer is in the ledger, and nobody is asked."""
-    case = space.case.use_case
-    answers = answer_all(questions, {}, edge.ledger, lambda done, of: None)
-    prices = {item.name: price_of(item, edge) for item in panel.candidates}
-    scored = score(tabulate(panel, answers, prices), case.kind, space.case.contract)
-    return rank(scored, panel.candidates, case.metric, case.kind).tried[0].candidate
-
-
-def _of_search(search: _Search, edge: Edge) -> list[Batch]:
-    batches = []
+def _of_search(space: Workspace, edge: Edge, search: _Search) -> list[Batch]:
+    """At most: variants that drop out on the way ask less. Nothing where the ledger holds all that it will ask."""
+    if search.best:
+        return []
+    batches = optimiser_batches(space, edge, search.panel)
     for candidate in search.panel.candidates:
         own = [question for question in search.questions if question.candidate == candidate.name]
         missing = [question for question in own if question.request not in search.known]
-        found = _requests(missing, len(missing), answer_tokens(search.panel), price_of(candidate, edge))
+        tokens = most_answer_tokens(candidate.prompt, answer_tokens(search.panel))
+        found = _requests(missing, len(missing), tokens, paid_price(candidate, space, edge))
         batches.append((candidate.endpoint, replace(found, part="prompt search")))
     return batches
 
 
-def _of_final(space: Workspace, edge: Edge, search: _Search, tunes: Sequence[Candidate]) -> list[Batch]:
+def _field(space: Workspace, search: _Search, tunes: Sequence[Candidate]) -> list[Contestant]:
     """The final comparison: champion, best prompt (the longest one while that is not known), and the tunes."""
-    field = {item.digest: (item, space.few_shots) for item in [search.best or _longest(search.panel), *tunes]}
-    if champion := _champion(space):
-        field.setdefault(champion[0].digest, champion)
-    return [(item.endpoint, _answers_of(space, edge, search.panel, item, shots)) for item, shots in field.values()]
+    prompt = (search.best or _longest(search.panel)).model_copy(update={"name": "best-prompt"})
+    champion = _champion(space)
+    contestants = [*([champion] if champion else []), *((item, space.few_shots) for item in (prompt, *tunes))]
+    first = {item.digest: (item, shots) for item, shots in reversed(contestants)}
+    return [first[item.digest] for item, _ in contestants if first[item.digest][0] is item]
+
+
+def _final_panel(space: Workspace, edge: Edge, field: Sequence[Contestant]) -> Panel:
+    shots = {item.name: shots for item, shots in field}
+    panel = final_panel(space, edge, [item for item, _ in field])
+    return replace(panel, few_shots=lambda candidate: shots[candidate.name])
+
+
+def _of_final(space: Workspace, edge: Edge, search: _Search, field: Sequence[Contestant]) -> list[Batch]:
+    return [(item.endpoint, _answers_of(space, edge, search.panel, item, shots)) for item, shots in field]
 
 
 def _answers_of(space: Workspace, edge: Edge, panel: Panel, candidate: Candidate, shots: FewShots) -> Requests:
     """A test set that was opened before may have answers in the ledger: what they hold is not counted."""
     opened = was_opened(space, edge)
     rows = space.rows("test") if opened else panel.rows.head(SAMPLE)
-    asked = build(replace(panel, candidates=[candidate], rows=rows, few_shots=lambda _: shots))
+    final = final_panel(space, edge, [candidate])
+    asked = build(replace(final, rows=rows, few_shots=lambda _: shots))
     stored = edge.ledger.stored_answers([question.request for question in asked]) if opened else {}
     left = [question for question in asked if question.request not in stored]
-    count = len(left) if opened else len(space.partitions.test)
-    return _requests(left, count, answer_tokens(panel), price_of(candidate, edge))
+    again = (final.repeats - 1) * len(final.repeated)
+    count = len(left) if opened else len(space.partitions.test) + again
+    return _requests(
+        left, count, most_answer_tokens(candidate.prompt, answer_tokens(panel)), paid_price(candidate, space, edge)
+    )
 
 
 def _requests(measured: Sequence[Question], count: int, completion_tokens: float, at: Price) -> Requests:
@@ -143,7 +171,7 @@ def _tunes(space: Workspace, search: _Search, intent: Intent | None) -> list[Can
     ]
 
 
-def _champion(space: Workspace) -> tuple[Candidate, FewShots] | None:
+def _champion(space: Workspace) -> Contestant | None:
     """The champion of now, and where its examples come from."""
     if not os.environ.get("MLFLOW_TRACKING_URI") and not (home() / "mlflow.db").exists():
         return None  # MLflow takes seconds to make a database in which nobody is
@@ -153,9 +181,10 @@ def _champion(space: Workspace) -> tuple[Candidate, FewShots] | None:
     found = registry.champion()
     if found is None or found.candidate.endpoint not in ("", *space.case.use_case.endpoints):
         return None
-    if not space.has_own_examples(found.candidate):
-        return found.candidate, space.few_shots
-    return found.candidate, FewShots(pd.read_parquet(BytesIO(registry.examples(found))))
+    candidate = found.candidate.model_copy(update={"name": "champion"})
+    if not space.has_own_examples(candidate):
+        return candidate, space.few_shots
+    return candidate, FewShots(pd.read_parquet(BytesIO(registry.examples(found))))
 
 
 def training(space: Workspace, edge: Edge, intent: Intent | None) -> Training:

@@ -1,9 +1,9 @@
-"""`python -m tests.bench [PART]... [--rows N]... [--runs N] [--folder F] [--tuning]`; without arguments everything."""
+"""`python -m tests.bench [PART]... [--rows N]... [--runs N] [--folder F] [--full] ...`; without PART everything."""
 
 import argparse
 from pathlib import Path
 
-from tests.bench import curation, leakage, polling, speed
+from tests.bench import answers, curation, leakage, polling, speed, trials
 from tests.bench.options import PARTS, Options
 
 
@@ -17,6 +17,8 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", help="only these of `leakage` (the limit always)")
     parser.add_argument("--folder", type=Path, help="keeps the generated data; without it the temporary folder does")
     parser.add_argument("--tuning", action="store_true", help="the seed to tune on, and nothing that is held out")
+    parser.add_argument("--contenders", nargs="+", help="only these of `answers` (tunegate always)")
+    parser.add_argument("--full", action="store_true", help="every row of `answers`, and more repeats")
     given = vars(parser.parse_args())
     parts = given.pop("parts") or PARTS
     if unknown := set(parts) - set(PARTS):
@@ -24,12 +26,16 @@ def main() -> None:
     options = Options(**given)
     if "speed" in parts:
         speed.bench(options)
+    if "answers" in parts:
+        answers.bench(options)
     if "polling" in parts:
         polling.bench(options)
     if "leakage" in parts:
         leakage.bench(options)
     if "curation" in parts:
         curation.bench(options)
+    if "trials" in parts:
+        trials.bench(options)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.planted.data import REPORT_SEED, TUNING_SEED, Plan
 
-PARTS = ("speed", "polling", "leakage", "curation")
+PARTS = ("speed", "answers", "polling", "leakage", "curation", "trials")
 WIDTH = 150  # a table piped into a file keeps its columns
 
 
@@ -24,6 +24,8 @@ class Options:
     methods: Sequence[str] | None
     folder: Path | None
     tuning: bool
+    contenders: Sequence[str] | None
+    full: bool
 
     def plan(self, rows: int, language: str = "english") -> Plan:
         """Reported figures come from a seed, and with a kind of leak, that nothing was tuned on."""

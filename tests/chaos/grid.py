@@ -48,7 +48,7 @@ OTHER_ANSWERS = (
     *("other_model", "no_usage"),
 )
 PATIENT = ("retry_after_300", "stuck_validating", "stuck_queued", "stuck_running", "paused_elsewhere", "no_model")
-SHORT = {"tasks.evaluate.answer.OUTAGE_S": 4, "tasks.evaluate.answer.QUESTION_S": 6, "tasks.evaluate.answer.MODEL_S": 3}
+SHORT = {"tasks.evaluate.engine.OUTAGE_S": 4, "tasks.evaluate.engine.QUESTION_S": 6, "tasks.evaluate.engine.MODEL_S": 3}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from data_contracts.candidate import Candidate, Prompt
-from data_contracts.contest import CandidateScores, Comparison, Interval, PairedTest
+from data_contracts.contest import CandidateScores, Comparison, PairedTest
+from data_contracts.evidence import Interval, Margin
 
 CASES = 500
 
@@ -48,11 +49,32 @@ def paired(
     )
 
 
+def margin(
+    name: str, who: str, figure: tuple[float, float, float] | None, reference: str = "best-prompt", note: str = ""
+) -> Margin:
+    """The figure is value, low, high; None is unknown."""
+    interval = None if figure is None else dict(zip(("value", "low", "high"), figure, strict=True))
+    unit = "times" if name in ("latency", "cost") else "points"
+    content = {"name": name, "candidate": who, "reference": reference, "unit": unit, "figure": interval, "note": note}
+    return Margin.model_validate(content)
+
+
 def comparison(candidates: Sequence[CandidateScores], *tests: PairedTest) -> Comparison:
+    """The first is the reference; latency and cost are sure to be in the ratio of the scores."""
+    base, *others = candidates
     return Comparison(
         metric="accuracy",
         test_sha256="0" * 64,
-        reference=candidates[0].candidate.name,
+        reference=base.candidate.name,
         candidates=list(candidates),
         tests=list(tests),
+        margins=[
+            margin(name, one.candidate.name, _ratio(getattr(one, figure), getattr(base, figure)))
+            for one in others
+            for name, figure in (("latency", "latency_p99_ms"), ("cost", "cost_per_request"))
+        ],
     )
+
+
+def _ratio(one: float | None, other: float | None) -> tuple[float, float, float] | None:
+    return (one / other,) * 3 if one is not None and other else None

@@ -2,8 +2,9 @@ import dataclasses
 
 import pytest
 
+from data_contracts.gates import Gates
 from data_contracts.money import Estimate, Price
-from data_contracts.use_case import Budget, Gates
+from data_contracts.use_case import Budget
 from tasks.decide.readiness import (
     Hosting,
     Plan,

@@ -1,7 +1,8 @@
 import pytest
 
-from data_contracts.contest import CandidateScores, Comparison, PairedTest, Payback, Verdict
-from data_contracts.use_case import Gates
+from data_contracts.contest import CandidateScores, Comparison, PairedTest, Verdict
+from data_contracts.gates import Gates
+from data_contracts.worth import Payback
 from tasks.decide.verdict import Standing, decide
 from tests.decide.contest import CASES, candidate, comparison, paired, scores
 
@@ -191,7 +192,7 @@ def test_a_must_rule_holds_at_its_limit_and_where_it_is_not_set(figures: dict[st
     ("figures", "gates", "missing"),
     [
         ({"cost_per_request": None}, Gates(max_cost_ratio=1.5), "cost"),
-        ({"latency_p99_ms": float("nan")}, GATES, "latency"),
+        ({"latency_p99_ms": None}, GATES, "latency"),
         ({"format_adherence": float("nan")}, GATES, "format adherence"),
     ],
 )

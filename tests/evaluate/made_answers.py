@@ -34,6 +34,9 @@ def answers(name, parsed, expected, **columns):
         "stored": False,
         "expected": expected,
         "request": "",
+        "repeat": 0,
+        "ttft_ms": float("nan"),
+        "confidence": float("nan"),
     }
     return pd.DataFrame(defaults | columns, columns=[*ANSWER_COLUMNS])
 

@@ -15,7 +15,13 @@ import pytest
 from aiohttp import web
 
 from data_contracts.answers import StoredAnswer
-from tasks.errors import CredentialsError, ProviderRefusedError, ProviderUnavailableError, TunegateError
+from tasks.errors import (
+    CredentialsError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    ResumableError,
+    TunegateError,
+)
 from tasks.evaluate.answer import Answer, Question, answer_all, request_hash
 from tasks.ledger import Ledger
 from tests.evaluate.scripted_endpoint import (
@@ -23,7 +29,6 @@ from tests.evaluate.scripted_endpoint import (
     Arrival,
     Script,
     Scripted,
-    completion,
     echo,
     refusal,
     scripted_endpoint,
@@ -135,29 +140,10 @@ def test_candidates_share_every_minute_of_a_run():
     assert 15 <= early.count("champion") <= 45
 
 
-@pytest.mark.parametrize(
-    ("reply", "outcome", "output"),
-    [
-        (lambda: completion("no", refusal="I will not"), "refused", "I will not"),
-        (lambda: completion("half an ans", "length"), "truncated", "half an ans"),
-        (lambda: completion(None, "content_filter"), "filtered", ""),
-        (lambda: refusal(400, "content_filter"), "filtered", ""),
-        (lambda: completion(None), "answered", ""),
-    ],
-    ids=["refusal", "length", "filtered answer", "filtered question", "empty"],
-)
-def test_every_way_to_answer_is_an_outcome_of_its_own_and_is_kept(reply, outcome, output):
-    shelf = Shelf()
-    with scripted_endpoint(always(reply)) as server:
-        [answer] = ask(questions(1), server, shelf)
-    assert (answer.outcome, answer.output, len(server.arrivals)) == (outcome, output, 1)
-    assert len(shelf.answers) == 1
-
-
 def test_a_request_that_is_wrong_for_good_fails_alone_and_is_asked_again_by_the_next_run():
     async def script(arrival: Arrival) -> web.Response:
         wrong = arrival.body["messages"][-1]["content"] == "case 3"
-        return refusal(400, "context_length_exceeded") if wrong else await echo(arrival)
+        return refusal(400, "invalid_value") if wrong else await echo(arrival)
 
     shelf, asked = Shelf(), questions(6)
     with scripted_endpoint(script) as server:
@@ -250,6 +236,35 @@ def test_a_published_limit_is_kept_without_a_single_429():
         answers = ask(questions(150), server, max_concurrency=8)
     assert {answer.outcome for answer in answers} == {"answered"}
     assert refused == []
+
+
+def test_errors_and_resets_now_and_then_cost_no_case():
+    async def script(arrival: Arrival) -> web.Response:
+        if arrival.number % 25 == 7:
+            return await _reset(arrival)
+        return refusal(500, "server_error") if arrival.number % 25 == 19 else await echo(arrival)
+
+    shelf = Shelf()
+    with scripted_endpoint(script) as server:
+        answers = ask(questions(400), server, shelf, max_concurrency=32)
+    assert {answer.outcome for answer in answers} == {"answered"}
+    assert len(shelf.answers) == 400 < len(server.arrivals)
+
+
+class Broken(Shelf):
+    """A store that takes no more after a while."""
+
+    def store_answers(self, answers: Iterable[StoredAnswer]) -> None:
+        if len(self.answers) >= 10:
+            raise ResumableError("The store", "its disk is full", "Make room.")
+        super().store_answers(answers)
+
+
+def test_a_store_that_fails_ends_the_run_at_once_rather_than_paying_for_what_is_lost():
+    with scripted_endpoint() as server, pytest.raises(ResumableError, match="disk is full"):
+        ask(questions(5000), server, Broken())
+    in_flight_or_waiting = 16
+    assert len(server.arrivals) < 5000 - in_flight_or_waiting
 
 
 def test_an_outage_costs_no_case_and_is_probed_rather_than_stormed():

@@ -6,38 +6,14 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from data_contracts.contest import Comparison
+from data_contracts.evidence import SliceScore
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
-from tasks.evaluate.compare import ComparisonPolicy, compare
+from tasks.evaluate.compare import compare
 from tasks.evaluate.measure import ComparisonError
-from tasks.evaluate.statistics import cases_needed, holm, mcnemar
+from tasks.evaluate.statistics import cases_needed, holm, mcnemar, share_interval
 from tests.evaluate.made_answers import answers, candidate, scored
-
-RIGHT = ["x", "y", "z", "x", "y", "z", "x", "y"]
-WORSE = ["x", "y", "z", "x", "y", "z", "y", "x"]
-SIZE = 400
-
-
-def policy(reference="best-prompt", metric="accuracy", kind=TaskKind.CLASSIFICATION, **parts):
-    return ComparisonPolicy(metric=metric, kind=kind, reference=reference, test_sha256="0" * 64, **parts)
-
-
-def contest(reference="best-prompt", **parts):
-    """Champion, best prompt and two tunes on 400 cases of three labels."""
-    draw = np.random.default_rng(3)
-    expected = draw.choice(["x", "y", "z"], size=SIZE)
-    skill = {"champion": 0.7, "best-prompt": 0.75, "tune-minimal": 0.85, "tune-full": 0.85}
-    frames = [
-        answers(name, np.where(draw.random(SIZE) < share, expected, draw.choice(["x", "y", "z"], size=SIZE)), expected)
-        for name, share in skill.items()
-    ]
-    candidates = [candidate(name, "tune" if name.startswith("tune") else "prompt") for name in skill]
-    return compare(scored(*frames), candidates, policy(reference, **parts)), pd.concat(frames)
-
-
-def pair(frames, **parts):
-    return compare(scored(*frames), [candidate("best-prompt"), candidate("tune-minimal", "tune")], policy(**parts))
-
+from tests.evaluate.made_contest import RIGHT, SIZE, WORSE, contest, pair, policy
 
 # ---------------------------------------------------------------- scores
 
@@ -94,6 +70,7 @@ def test_a_candidate_that_answered_nothing_loses_and_does_not_stop_the_trial():
     gone = answers("tune-minimal", [""] * 8, RIGHT, outcome="failed", latency_ms=float("nan"), cost=float("nan"))
     found = pair([answers("best-prompt", RIGHT, RIGHT), gone])
     assert found.candidates[1].accuracy == found.candidates[1].macro_f1 == 0.0
+    assert found.candidates[1].latency_p50_ms is None
     assert Comparison.model_validate_json(found.model_dump_json()) == found
 
 
@@ -104,6 +81,20 @@ def test_slices_show_the_metric_of_their_own_cases():
         {"language": {"de": 0.0, "en": 1.0}},
         {"language": {"de": 1.0, "en": 1.0}},
     ]
+    share = share_interval(6, 6)
+    assert found.candidates[0].slices["language"]["en"] == SliceScore(**share.model_dump(), cases=6)
+
+
+def test_a_slice_of_graded_scores_has_the_interval_of_its_own_cases():
+    draw = np.random.default_rng(2)
+    graded = [answers(name, ["x"] * 60, ["x"] * 60, score=draw.random(60)) for name in ("best-prompt", "tune-minimal")]
+    slices = {f"c{case:03}": {"size": "long" if case < 20 else "short"} for case in range(60)}
+    candidates = [candidate("best-prompt"), candidate("tune-minimal", "tune")]
+    found = compare(pd.concat(graded), candidates, policy(metric="custom", slices=slices)).candidates[0]
+    long = found.slices["size"]["long"]
+    assert (long.cases, long.value) == (20, pytest.approx(graded[0]["score"][:20].mean()))
+    assert long.low < long.value < long.high
+    assert long.high - long.low > found.metric.high - found.metric.low
 
 
 def test_confusion_counts_every_case_of_every_candidate():
@@ -163,7 +154,9 @@ def test_p_values_are_adjusted_over_all_tests_and_so_are_the_cases_needed():
     assert [test.p_adjusted for test in found.tests] == holm([test.p_value for test in found.tests])
     test = found.tests[0]
     discordant = (test.wins + test.losses) / SIZE
-    assert test.cases_needed == cases_needed(test.difference.value, discordant, 0.05 / 5)
+    spread = discordant - test.difference.value**2
+    assert test.cases_needed == cases_needed(test.difference.value, spread, 0.05 / 5)
+    assert (test.test, test.clusters, test.discordance) == ("exact McNemar test", None, discordant)
 
 
 def test_two_that_answer_alike_differ_by_nothing():

@@ -3,8 +3,10 @@ import json
 import pytest
 
 from data_contracts.use_case import TaskKind
-from tasks.evaluate.score import field_f1, is_exact, text_f1
-from tests.evaluate.made_answers import answers, scored
+from tasks.errors import ConfigurationError
+from tasks.evaluate.own_score import OwnScore
+from tasks.evaluate.score import ScorePolicy, chrf, field_f1, is_exact, score, text_f1
+from tests.evaluate.made_answers import answers, contract, scored
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "total": {"type": "number"}}}
 
@@ -17,10 +19,13 @@ def test_a_label_scores_one_where_it_is_the_expected_one_and_nothing_else():
     assert scored(answers("a", ["x", "y"], ["x", "x"]))["score"].tolist() == [1.0, 0.0]
 
 
-@pytest.mark.parametrize("outcome", ["refused", "truncated", "filtered", "unparsable", "failed"])
+@pytest.mark.parametrize("outcome", ["refused", "truncated", "filtered", "unparsable", "rejected", "failed"])
+@pytest.mark.parametrize("metric", ["", "chrf", "custom"])
 @pytest.mark.parametrize("kind", list(TaskKind))
-def test_any_other_outcome_than_answered_scores_zero_even_with_the_right_text(kind, outcome):
-    assert scored(answers("a", ["{}"], ["{}"], outcome=outcome), kind=kind)["score"].tolist() == [0.0]
+def test_any_other_outcome_than_answered_scores_zero_even_with_the_right_text(kind, metric, outcome):
+    policy = ScorePolicy(metric, OwnScore("own:full", lambda *_: 1.0), {"c000": ""})
+    frame = answers("a", ["{}"], ["{}"], outcome=outcome)
+    assert score(frame, kind, contract(), policy)["score"].tolist() == [0.0]
 
 
 def test_scoring_leaves_the_rows_and_their_columns_as_they_are():
@@ -88,3 +93,50 @@ def test_exact_means_the_label_every_field_or_every_word_in_order():
     assert not is_exact('{"a":1,"b":2}', '{"a":1}', TaskKind.EXTRACTION)
     assert is_exact("The dog, again", "the dog again", TaskKind.FREE_TEXT)
     assert not is_exact("dog bites man", "man bites dog", TaskKind.FREE_TEXT)
+
+
+def test_chrf_is_that_of_sacrebleu_with_words_from_0_to_1():
+    assert chrf("The cat sat on the mat.", "The cat sat on the mat.") == 1.0
+    assert chrf("xyz", "qqq") == 0.0
+    # By hand: F2 of character 1-grams 2/3, 2-grams 1/2, 3-grams 0, words 0; the mean over the four orders there are
+    assert chrf("abx", "abc") == pytest.approx((2 / 3 + 1 / 2 + 0 + 0) / 4)
+    assert chrf("a b c", "a b d") > text_f1("x y z", "a b d")
+
+
+def test_chrf_is_the_score_where_it_decides_and_the_words_where_it_does_not():
+    frame = answers("a", ["colour"], ["color"])
+    deciding = score(frame, TaskKind.FREE_TEXT, contract(), ScorePolicy("chrf"))
+    assert deciding["score"].tolist() == [chrf("colour", "color")]
+    assert score(frame, TaskKind.FREE_TEXT, contract())["score"].tolist() == [0.0]
+    assert 0 < chrf("colour", "color") < 1
+
+
+def test_tool_calls_are_compared_call_by_call_whatever_the_metric_of_texts():
+    call = '{"tool_calls":[{"arguments":{"city":"Ulm"},"name":"weather"}]}'
+    frame = answers("a", [call, "It rains."], [call, call])
+    policy = ScorePolicy("chrf")
+    assert score(frame, TaskKind.FREE_TEXT, contract(), policy)["score"].tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+def test_your_own_function_sees_answer_expected_and_input_of_its_case(kind):
+    seen = []
+
+    def half(output, expected, asked):
+        seen.append((output, expected, asked))
+        return 0.5
+
+    policy = ScorePolicy("custom", OwnScore("own:half", half), {"c000": "first", "c001": "second"})
+    frame = answers("a", ["x", "y"], ["x", "z"])
+    assert score(frame, kind, contract(), policy)["score"].tolist() == [0.5, 0.5]
+    assert seen == [("x", "x", "first"), ("y", "z", "second")]
+
+
+def test_custom_without_a_function_is_an_error_that_names_the_setting():
+    with pytest.raises(ConfigurationError, match=r"evaluation\.scorer"):
+        score(answers("a", ["x"], ["x"]), TaskKind.FREE_TEXT, contract(), ScorePolicy("custom"))
+
+
+def test_a_function_that_does_not_decide_is_not_called():
+    policy = ScorePolicy("text_f1", OwnScore("own:never", lambda *_: 1 / 0), {})
+    assert score(answers("a", ["x"], ["x"]), TaskKind.FREE_TEXT, contract(), policy)["score"].tolist() == [1.0]

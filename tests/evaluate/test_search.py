@@ -3,7 +3,16 @@ import pytest
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate.measure import ComparisonError
-from tasks.evaluate.search import BrokenPromptsError, rank
+from tasks.evaluate.search import (
+    BrokenPromptsError,
+    effort_told,
+    rank,
+    schedule,
+    scores,
+    survivors,
+    survivors_at_most,
+    unequal_decoding,
+)
 from tests.evaluate.made_answers import answers, candidate, scored
 
 RIGHT = ["x", "y", "x", "y"]
@@ -95,3 +104,65 @@ def test_no_variant_at_all_is_an_error():
 def test_a_metric_of_another_kind_of_task_is_a_configuration_error():
     with pytest.raises(ConfigurationError, match="text_f1 is no metric of classification"):
         ranked([answers("a", RIGHT, RIGHT)], ["a"], "text_f1")
+
+
+# ---------------------------------------------------------------- rounds
+
+
+@pytest.mark.parametrize(
+    ("rows", "rounds", "counts"),
+    [(300, 1, [300]), (300, 3, [75, 150, 300]), (80, 5, [20, 40, 80]), (30, 3, [20, 30]), (12, 4, [12]), (0, 2, [0])],
+)
+def test_rows_double_from_round_to_round_and_no_round_has_fewer_than_twenty(rows, rounds, counts):
+    assert schedule(rows, rounds) == counts
+
+
+def in_order(*names):
+    """Scored prompts, the best first; a name is base/prompt."""
+    frames = [answers(name, ["x"] * (9 - place) + ["y"] * place, ["x"] * 9) for place, name in enumerate(names)]
+    field = [candidate(name).model_copy(update={"model": name.split("/")[0]}) for name in names]
+    return scores(scored(*frames), field, "accuracy", TaskKind.CLASSIFICATION)
+
+
+@pytest.mark.parametrize(
+    ("names", "kept"),
+    [
+        (["a/1", "a/2", "a/3", "a/4", "a/5"], ["a/1", "a/2", "a/3"]),
+        (["a/1", "a/2", "a/3"], ["a/1", "a/2"]),
+        (["a/1"], ["a/1"]),
+        (["a/1", "a/2", "b/1", "b/2"], ["a/1", "a/2", "b/1"]),
+    ],
+)
+def test_the_better_half_goes_on_and_the_best_of_each_base_model(names, kept):
+    assert [one.name for one in survivors(in_order(*names))] == kept
+    assert len(kept) <= survivors_at_most(len(names), len({name[0] for name in names}))
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_equal_decoding_is_not_talked_about_and_unequal_decoding_is_told_by_parameter():
+    plain = candidate("a")
+    warm = plain.prompt.decoding.model_copy(update={"temperature": 0.7, "seed": None, "max_tokens": 512})
+    other = plain.model_copy(update={"prompt": plain.prompt.model_copy(update={"decoding": warm})})
+    assert unequal_decoding([plain, candidate("b")]) == []
+    told = unequal_decoding([plain, plain, other])
+    assert [sentence.split(": ")[1].split(";")[0] for sentence in told] == [
+        "temperature is 0 for 2, 0.7 for 1",
+        "seed is 7 for 2, not set for 1",
+        "max_tokens is 256 for 2, 512 for 1",
+    ]
+
+
+def test_the_effort_is_told_by_round():
+    tried = in_order("a/1", "a/2", "a/3")
+    assert effort_told(tried) == "3 prompts were tried on 9 rows each."
+    in_rounds = [tried[0].model_copy(update={"rows": 18}), *tried[1:]]
+    assert effort_told(in_rounds) == "3 prompts were tried in 2 rounds, the better ones going on: 3 on 9, 1 on 18 rows."
+
+
+def test_a_bloated_prompt_is_told_where_the_bloat_is():
+    frame, field = answers("a", RIGHT, RIGHT, prompt_tokens=2_500), [candidate("a")]
+    layers = {"a": {"examples": 2_000.0, "role": 500.0}}
+    (found,) = scores(scored(frame), field, "accuracy", TaskKind.CLASSIFICATION, layers)
+    assert "most of them in examples: examples 80%, role 20%" in found.warnings[0]

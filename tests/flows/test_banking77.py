@@ -5,44 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from tests import banking77
 from tests.command import Shell
-
-BANKING77 = Path(__file__).resolve().parents[3] / "shared" / "data" / "banking77"
-CONTRACT = {
-    "name": "banking77",
-    "version": "1",
-    "columns": {"text": {}, "category": {}},
-    "mapping": {"input": "text", "output": "category"},
-}
-PROMPTS = [
-    {"name": "minimal", "output_format": "Answer with the intent of the customer's question."},
-    {"name": "names", "role": "You route questions of a bank's customers.", "labels": "names"},
-    {"name": "similar", "labels": "names", "few_shot": {"count": 8, "choose": "similar"}},
-]
-USE_CASE = {
-    "name": "banking77",
-    "kind": "classification",
-    "contract": "contract.yaml",
-    "source": {"files": [{"path": str(BANKING77 / f"{name}.csv"), "partition": name} for name in ("train", "test")]},
-    "split": {"method": "given", "validation": 0.1},
-    "leakage": {"on_leak": "withhold"},
-    "prompts": {"folder": "prompts", "base_models": ["local-base-large"]},
-    "fine_tune": {"base_model": "local-base-large"},
-    "budget": {"per_run": 100, "approval_above": 100},
-}
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """A folder with the use case; nothing of it stands in the project."""
-    if not BANKING77.is_dir():
+    if not banking77.FOLDER.is_dir():
         pytest.skip("the optional public data is not here")
     folder = tmp_path_factory.mktemp("banking77")
-    (folder / "prompts").mkdir()
-    for prompt in PROMPTS:
-        (folder / "prompts" / f"{prompt['name']}.yaml").write_text(json.dumps(prompt))
-    (folder / "contract.yaml").write_text(json.dumps(CONTRACT))
-    (folder / "banking77.yaml").write_text(json.dumps(USE_CASE))
+    banking77.write(folder)
     return Shell(folder)
 
 

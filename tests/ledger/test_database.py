@@ -1,5 +1,6 @@
 """Where the ledger lies, who may read it, and what it refuses."""
 
+import math
 import os
 import sqlite3
 import stat
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from tasks.ledger import Ledger
 from tasks.ledger import tables as ledger_tables
 from tasks.ledger.rows import IntentState
 from tests.embedded import REPOSITORY
+from tests.ledger.test_records import ANSWER
 
 KEY = "a" * 64
 FORMER_RELEASE = Path(__file__).with_name("release_0_1_a.sql")
@@ -36,27 +39,75 @@ def test_a_ledger_of_the_former_release_goes_on(tmp_path: Path) -> None:
     assert ledger.history("support") == {"w1": "test", "w2": "train"}
     assert [(opening.run, opening.test_set) for opening in ledger.openings("support")] == [("run-1", 1)]
     assert ledger.uploads("support") == []
+    assert ledger.stored_answers(["r1"])["r1"].confidence is None
     ledger.record_upload("support", "run-2", "a" * 64, b"fingerprints", 1)
     ledger.record_test_set("support", "5ea2", 2, "run-2")
     assert len(Ledger(f"sqlite:///{tmp_path / 'ledger.db'}").uploads("support")) == 1
 
 
-def test_the_format_before_this_one_is_migrated_when_it_is_opened(ledger: Ledger, url: str) -> None:
-    ledger.open_intent(KEY, "support", "run-1", {})
+TAKEN_BACK = {
+    1: ["ALTER TABLE intents DROP COLUMN quote"],
+    2: [
+        "ALTER TABLE answers DROP COLUMN ttft_ms",
+        "ALTER TABLE answers DROP COLUMN confidence",
+        "ALTER TABLE answers ADD COLUMN latency FLOAT NOT NULL DEFAULT 12.5",
+        "ALTER TABLE answers DROP COLUMN latency_ms",
+        "ALTER TABLE answers RENAME COLUMN latency TO latency_ms",
+        "DROP INDEX ix_spend_of_use_case",
+        "DROP INDEX ix_spend_of_run",
+        "CREATE INDEX ix_spend_use_case ON spend (use_case)",
+        "CREATE INDEX ix_spend_run ON spend (run)",
+    ],
+}
+
+
+def take_back(ledger: Ledger, wanted: int) -> None:
+    """Make a ledger of an older format of today's: a step a format, the last first."""
     with ledger.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE intents DROP COLUMN quote"))
-        connection.execute(update(ledger_tables.meta).values(value="1"))
+        for number in sorted(TAKEN_BACK, reverse=True):
+            for statement in TAKEN_BACK[number] if number >= wanted else ():
+                connection.execute(text(statement))
+        connection.execute(update(ledger_tables.meta).values(value=str(wanted)))
+
+
+def shape(ledger: Ledger) -> dict[str, tuple[set[str], set[str]]]:
+    """The columns and indexes of each table."""
+    found = inspect(ledger.engine)
+    return {
+        name: (
+            {column["name"] for column in found.get_columns(name)},
+            {str(i["name"]) for i in found.get_indexes(name)},
+        )
+        for name in found.get_table_names()
+    }
+
+
+@pytest.mark.parametrize("wanted", [1, 2])
+def test_a_ledger_of_an_older_format_becomes_todays_when_it_is_opened(ledger: Ledger, url: str, wanted: int) -> None:
+    today = shape(ledger)
+    take_back(ledger, wanted)
+    assert shape(ledger) != today
+    assert shape(Ledger(url)) == today
+
+
+def test_what_an_older_format_held_is_there_after_the_migration(ledger: Ledger, url: str) -> None:
+    ledger.open_intent(KEY, "support", "run-1", {})
+    ledger.store_answers([ANSWER])
+    take_back(ledger, 1)
     migrated = Ledger(url)
     assert migrated.advance(KEY, IntentState.UPLOADED, quote=2.5).quote == 2.5
-    assert Ledger(url).intent(KEY) == migrated.intent(KEY)
+    assert migrated.stored_answers(["r1"]) == {"r1": ANSWER}
+    timed = replace(ANSWER, request="r2", ttft_ms=4.5, confidence=0.25)
+    migrated.store_answers([timed, replace(ANSWER, request="r3", latency_ms=math.nan)])
+    found = Ledger(url).stored_answers(["r2", "r3"])
+    assert found["r2"] == timed
+    assert math.isnan(found["r3"].latency_ms)
 
 
 def test_a_migration_that_is_cut_short_leaves_the_old_format_whole(
     ledger: Ledger, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with ledger.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE intents DROP COLUMN quote"))
-        connection.execute(update(ledger_tables.meta).values(value="1"))
+    take_back(ledger, 1)
 
     def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -1,12 +1,15 @@
 """Answers, partitions, openings, money and runs: kept once, and for ever."""
 
 import hashlib
+import math
 import threading
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import sqlalchemy
 from sqlalchemy.exc import StatementError
 
 from data_contracts.answers import AnswerStore, StoredAnswer
@@ -41,6 +44,17 @@ def test_the_first_answer_to_a_request_stays(ledger: Ledger) -> None:
     ledger.store_answers([replace(ANSWER, output="other"), replace(ANSWER, request="r2")])
     assert ledger.stored_answers(["r1"])["r1"].output == "refund"
     assert "r2" in ledger.stored_answers(["r2"])
+
+
+def test_what_only_some_answers_have_comes_back_too(ledger: Ledger) -> None:
+    timed = replace(ANSWER, ttft_ms=3.25, confidence=0.875)
+    ledger.store_answers([timed])
+    assert ledger.stored_answers(["r1"]) == {"r1": timed}
+
+
+def test_an_answer_that_nobody_timed_has_no_latency(ledger: Ledger) -> None:
+    ledger.store_answers([replace(ANSWER, latency_ms=math.nan)])
+    assert math.isnan(ledger.stored_answers(["r1"])["r1"].latency_ms)
 
 
 @pytest.mark.parametrize("output", ["", "nul \x00 inside", "half a pair \ud800", "naïve 漢字 🙂\u2028"])
@@ -156,6 +170,15 @@ def test_spending_is_summed_by_use_case_since_a_moment_and_by_run(ledger: Ledger
     assert ledger.spent("support", since=0) == 1.25
     assert ledger.spent_in_run("run-2") == 0.25
     assert ledger.spent_in_run("run-9") == 0
+
+
+def test_a_sum_reads_an_index_alone_however_many_payments_there_are(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    for of in ("use_case", "run"):
+        query = f"EXPLAIN QUERY PLAN SELECT sum(amount) FROM spend WHERE {of} = 'x' AND spent_at >= 1.0"
+        with ledger.engine.connect() as connection:
+            plan = connection.execute(sqlalchemy.text(query)).one()[-1]
+        assert f"USING COVERING INDEX ix_spend_of_{of} " in plan
 
 
 # ---------------------------------------------------------------- runs

@@ -6,8 +6,9 @@ from data_contracts.candidate import Candidate, Decoding, FewShot, Prompt
 from data_contracts.contract import Contract, Mapping
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
+from tasks.prompting.bloat import warnings
 from tasks.prompting.few_shot import Shot
-from tasks.prompting.prompt import Renderer, estimated_tokens, warnings
+from tasks.prompting.prompt import Renderer, as_text, estimated_tokens
 
 INVOICE = {
     "type": "object",
@@ -89,6 +90,11 @@ def test_decoding_goes_into_the_body_and_an_unset_seed_does_not():
     prompt = Prompt(name="p", decoding=Decoding(temperature=0.3, max_tokens=9, seed=None))
     body = writer().request(asking(prompt), QUESTION, [])
     assert body == {"model": "m-1", "messages": QUESTION, "temperature": 0.3, "max_tokens": 9}
+
+
+def test_top_p_is_sent_where_it_is_set():
+    prompt = Prompt(name="p", decoding=Decoding(top_p=0.9))
+    assert writer().request(asking(prompt), QUESTION, [])["top_p"] == 0.9
 
 
 def test_a_structured_label_is_asked_for_by_schema_and_shown_as_json_in_the_examples():
@@ -199,6 +205,20 @@ def test_over_two_thousand_tokens_or_five_examples_is_said_to_be_bloat():
     assert [("tokens" in both[0]), ("examples" in both[1])] == [True, True]
 
 
+def test_bloat_is_told_by_layer_the_largest_first():
+    (warning,) = warnings(Prompt(name="p"), 2_500, {"role": 100, "examples": 1_500, "labels": 400, "rules": 0})
+    assert "(most of them in examples: examples 75%, labels 20%, role 5%)" in warning
+
+
+def test_the_layers_of_a_request_are_told_apart():
+    prompt = Prompt(name="p", role="R" * 40, rules=["r" * 38], labels="names", output_format="F" * 80, structured=True)
+    found = classifier(QUEUES).layers(prompt, [{"role": "system", "content": "S" * 400}, *QUESTION], [SHOT, SHOT])
+    assert (found["role"], found["rules"], found["format"], found["reasoning"]) == (10, 10, 20, 0)
+    assert found["input"] > 100
+    assert found["examples"] > 20 > found["labels"] > 0
+    assert found["schema"] > 20
+
+
 def test_tokens_are_estimated_from_utf8_bytes():
     assert estimated_tokens([{"role": "user", "content": "abcd"}, {"role": "user", "content": "é"}]) == 2
 
@@ -206,3 +226,19 @@ def test_tokens_are_estimated_from_utf8_bytes():
 def test_a_request_can_be_written_as_json():
     body = extractor().request(asking(Prompt(name="p", role="R", structured=True)), QUESTION, [SHOT])
     assert json.loads(json.dumps(body)) == body
+
+
+# ---------------------------------------------------------------- as one text
+
+
+def test_a_prompt_as_text_is_what_is_sent_with_places_for_examples_and_input():
+    prompt = Prompt(name="p", role="You route mail.", labels="names", reasoning=True, few_shot=FewShot(count=3))
+    text = as_text(prompt, contract(labels=QUEUES), [*QUEUES])
+    system = classifier(QUEUES).request(asking(prompt), QUESTION, [])["messages"][0]["content"]
+    assert text == f"{system}\n\n{{{{examples}}}}\n\n{{{{input}}}}"
+
+
+def test_a_prompt_as_text_holds_the_schema_that_is_asked_for():
+    text = as_text(Prompt(name="p", structured=True), contract(output_schema=INVOICE), [])
+    assert text.startswith("{{input}}\n\nJSON Schema of the answer:\n")
+    assert json.loads(text.split("answer:\n")[1]) == INVOICE

@@ -6,6 +6,7 @@ from typing import Any, Protocol, get_type_hints
 
 import pytest
 
+from data_contracts import money
 from data_contracts.provider import ProviderSettings
 from tasks.providers.connect import connect_for_prices
 from tasks.providers.protocol import Capabilities, Provider
@@ -29,7 +30,7 @@ def _shape(method: Any) -> object:
     if not inspect.isfunction(method):
         return None
     parameters = [(one.name, one.kind, one.default) for one in inspect.signature(method).parameters.values()]
-    return parameters, get_type_hints(method)
+    return parameters, get_type_hints(method, localns=vars(money))  # which the protocol imports for its types only
 
 
 @pytest.mark.parametrize(("module", "name"), CLASSES.items(), ids=CLASSES.values())

@@ -17,7 +17,6 @@ from data_contracts.money import JobEvent
 from data_contracts.trial import TrialRecord
 from data_contracts.use_case import TextPolicy
 from tasks.errors import ConfigurationError, ResumableError
-from tasks.register import figures
 from tasks.register.mlflow_registry import Incumbent, Registry
 from tasks.run_folder import RunFolder
 from tasks.steps import conclusion, data_page
@@ -404,29 +403,6 @@ def test_no_key_stands_in_mlflow(home: Path, finished: Finished, monkeypatch: py
     register(registry, finished.record)
     for file in [home / "mlflow.db", *artifacts(registry)]:
         assert b"sk-a-key" not in file.read_bytes(), file.name
-
-
-def unpriced(record: TrialRecord, *names: str) -> TrialRecord:
-    """The trial as if nobody knew what these candidates cost."""
-    plain = record.comparison.model_dump()
-    for item in plain["candidates"]:
-        if item["candidate"]["name"] in names:
-            item["cost_per_request"] = None
-    return replace(record, comparison=Comparison.model_validate(plain))
-
-
-def test_an_unknown_price_is_no_point_at_zero(finished: Finished) -> None:
-    drawn = figures.of_trial(unpriced(finished.record, "tune-full"))["cost_against_quality"]
-    assert [text.get_text() for text in drawn.axes[0].texts] == ["best-prompt", "tune-minimal"]
-    every = [item.candidate.name for item in finished.record.comparison.candidates]
-    assert set(figures.of_trial(unpriced(finished.record, *every))) == {"candidates", "confusion_of_winner"}
-
-
-def test_an_unknown_price_is_no_metric(registry: Registry, finished: Finished) -> None:
-    result = register(registry, unpriced(finished.record, "tune-full"))
-    metrics = registry.client.get_run(result.run_id).data.metrics
-    assert "best-prompt/cost_per_request_usd" in metrics
-    assert "tune-full/cost_per_request_usd" not in metrics
 
 
 # ---------------------------------------------------------------- what is served

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from tasks import workspace
+from tasks.ledger import Ledger
+from tasks.steps import data
 from tasks.workspace import Workspace
 from tests.embedded import RunningServer
-from tests.stepwise import Finished
+from tests.small_use_case import small_use_case
+from tests.stepwise import Finished, begin, take_data_steps
 
 
 @pytest.fixture
@@ -37,3 +40,12 @@ def asked(shared_provider: RunningServer) -> Callable[[], Any]:
         calls += shared_provider.log()[before:]
 
     return collect
+
+
+@pytest.fixture
+def sealed(own_home: Path, tmp_path: Path) -> Workspace:
+    """A run about to search its prompts."""
+    path = small_use_case(tmp_path / "case", rows=150, split={"min_test": 20})
+    space = take_data_steps(begin(path, train=False))
+    data.seal(space, Ledger())
+    return space

@@ -1,7 +1,6 @@
 """Who may answer, in which order things happen, and what it costs."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,24 +17,14 @@ from tasks.evaluate.questions import build
 from tasks.ledger import Ledger
 from tasks.providers.embedded import Embedded
 from tasks.providers.protocol import AnswerEndpoint, Serving
-from tasks.steps import contest, data
+from tasks.steps import contest, data, judgement, prompt_search
 from tasks.workspace import Edge, Workspace
 from tests.dying_disk import KilledError, dying_after
-from tests.small_use_case import small_rows, small_use_case
 from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, unseen
 
 Asked = Callable[[], Any]
 TUNE = "ft:local-base-small:embedded::another"
 ROLES = ("champion", "best-prompt")
-
-
-@pytest.fixture
-def sealed(own_home: Path, tmp_path: Path) -> Workspace:
-    """A run about to search its prompts."""
-    path = small_use_case(tmp_path / "case", rows=150, split={"min_test": 20})
-    space = take_data_steps(begin(path, train=False))
-    data.seal(space, Ledger())
-    return space
 
 
 def named(field: Sequence[Candidate]) -> list[str]:
@@ -115,7 +104,7 @@ def test_a_champion_answers_with_the_examples_it_won_with(copy: Workspace) -> No
     own["messages"] = [json.dumps([{"role": "user", "content": f"only the champion saw {row}"}]) for row in own["id"]]
     copy.folder.write_frame("champion_examples.parquet", own)
     champion = best_of(copy).model_copy(update={"name": "champion", "examples": "of another train"})
-    panel = contest.search_panel(copy, edge_of(copy))
+    panel = prompt_search.search_panel(copy, edge_of(copy))
     sent = build(replace(panel, candidates=[champion, best_of(copy)]))
     told = {name: [b"only the champion saw" in one.body for one in sent if one.candidate == name] for name in ROLES}
     assert all(told["champion"])
@@ -155,92 +144,8 @@ def test_a_deployed_champion_competes_as_long_as_the_provider_holds_its_tune(
     provider.held = champion.tuned_model if held else ""
     forget(copy, "candidates.json", "answers.parquet", "comparison.json", "verdict.json")
     field = contest.evaluate(copy, Edge(provider, Ledger()), champion, unseen)
-    assert contest.judge(copy)[1].reference == reference
+    assert judgement.judge(copy).comparison.reference == reference
     assert all(one.model != "unlisted-deployment" for one in field), "it answers as what it was deployed as this time"
-
-
-# ---------------------------------------------------------------- the search
-
-
-def test_the_search_asks_each_variant_each_validation_row_and_no_test_row(sealed: Workspace, asked: Asked) -> None:
-    edge = edge_of(sealed)
-    with asked() as calls:
-        found = contest.search(sealed, edge, unseen)
-    variants, rows = contest.variants(sealed), len(sealed.partitions.validation)
-    assert Counter(call["call"] for call in calls)["chat.create"] == len(variants) * rows
-    assert {tried.rows for tried in found.tried} == {rows}
-    of_test = replace(contest.search_panel(sealed, edge), rows=sealed.rows("test"))
-    assert not edge.ledger.stored_answers([question.request for question in build(of_test)])
-
-
-def test_the_search_takes_no_more_rows_than_it_was_told_and_the_same_for_each_variant(
-    own_home: Path, tmp_path: Path
-) -> None:
-    path = small_use_case(tmp_path / "case", rows=200, split={"min_test": 20, "validation": 0.3})
-    space = take_data_steps(begin(path, settings={"prompts.search_rows": 20}))
-    questions = build(contest.search_panel(space, edge_of(space)))
-    cases = {
-        name: {one.case for one in questions if one.candidate == name} for name in {q.candidate for q in questions}
-    }
-    assert len(space.partitions.validation) > 20
-    assert {len(asked) for asked in cases.values()} == {20}
-    assert len({frozenset(asked) for asked in cases.values()}) == 1
-    assert set.union(*cases.values()) <= set(space.partitions.validation["id"])
-
-
-def test_examples_of_a_prompt_come_from_train_only(copy: Workspace) -> None:
-    questions = build(contest.search_panel(copy, edge_of(copy)))
-    sent = b"".join(question.body for question in questions).decode()
-    assert not any(text in sent for text in copy.rows("test")["input"])
-    asked = copy.rows("validation").set_index("id").loc[[question.case for question in questions], "input"]
-    assert {sent.count(text) for text in asked} == {len(copy.prompts)}, "as the question of each prompt, never more"
-    assert sum(text in sent for text in copy.rows("train")["input"]) > 10
-
-
-# ---------------------------------------------------------------- folds
-
-
-@pytest.fixture
-def folded(own_home: Path, tmp_path: Path) -> Workspace:
-    """A run on few rows, in groups of three, about to search its prompts in five folds."""
-    changes = {"split": {"min_test": 10}, "leakage": {"on_leak": "withhold"}}
-    path = small_use_case(tmp_path / "case", rows=90, **changes)
-    contract = json.loads((tmp_path / "case" / "contract.yaml").read_text())
-    contract["columns"]["sender"], contract["mapping"]["group"] = {}, "sender"
-    (tmp_path / "case" / "contract.yaml").write_text(json.dumps(contract))
-    grouped = [row | {"sender": f"sender-{number // 3}"} for number, row in enumerate(small_rows(90, seed=1))]
-    (tmp_path / "case" / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in grouped))
-    return take_data_steps(begin(path, train=False, settings={"prompts.folds": 5}))
-
-
-def in_search(space: Workspace) -> pd.DataFrame:
-    return pd.concat([space.rows("train"), space.rows("validation")])
-
-
-def test_in_folds_every_variant_is_scored_on_all_train_and_validation_rows_and_no_test_row(folded: Workspace) -> None:
-    edge, searched = edge_of(folded), in_search(folded)
-    found = contest.search(folded, edge, unseen)
-    assert (found.folds, {tried.rows for tried in found.tried}) == (5, {len(searched)})
-    answers = folded.folder.read_frame("validation_answers.parquet")
-    assert set(answers["case"]) == set(searched["id"])
-    assert set(answers["case"]).isdisjoint(folded.partitions.test["id"])
-
-
-def test_without_folds_the_search_says_that_there_were_none(sealed: Workspace) -> None:
-    assert contest.search(sealed, edge_of(sealed), unseen).folds is None
-
-
-def test_in_folds_no_row_is_shown_an_example_of_its_own_group(folded: Workspace) -> None:
-    questions = build(contest.search_panel(folded, edge_of(folded)))
-    searched = in_search(folded).set_index("id")
-    kin = {id_: set(searched["input"][searched["group"] == row.group]) for id_, row in searched.iterrows()}
-    shown = 0
-    for question in questions:
-        body = json.dumps(json.loads(question.body), ensure_ascii=False)
-        told = {text for text in searched["input"] if text in body} - {searched.loc[question.case, "input"]}
-        assert told.isdisjoint(kin[question.case])
-        shown += len(told)
-    assert shown == 3 * len(searched), "the one variant with examples shows three of other folds"
 
 
 # ---------------------------------------------------------------- the test set
@@ -259,7 +164,7 @@ class Watched(Embedded):
 def test_the_opening_of_the_test_set_is_on_record_before_the_first_answer(sealed: Workspace, own_home: Path) -> None:
     provider = Watched(sealed.case.use_case.provider, own_home / "provider")
     edge = Edge(provider, Ledger())
-    contest.search(sealed, edge, unseen)
+    prompt_search.search(sealed, edge, unseen)
     assert provider.openings == []
     contest.evaluate(sealed, edge, None, unseen)
     assert provider.openings == [sealed.folder.run]
@@ -271,7 +176,7 @@ def test_the_opening_of_the_test_set_is_on_record_before_the_first_answer(sealed
 def evaluated(space: Workspace) -> Workspace:
     edge = edge_of(space)
     data.seal(space, edge.ledger)
-    contest.search(space, edge, unseen)
+    prompt_search.search(space, edge, unseen)
     contest.evaluate(space, edge, None, unseen)
     return space
 
@@ -310,7 +215,7 @@ def test_a_kill_between_answers_and_candidates_costs_no_second_answer(copy: Work
     again = workspace.reopen(copy.folder.run)
     with asked() as calls:
         field = contest.evaluate(again, edge_of(again), None, unseen)
-        verdict, _ = contest.judge(again)
+        verdict = judgement.judge(again).verdict
     assert "chat.create" not in {call["call"] for call in calls}
     assert named(field) == ["best-prompt", "tune-minimal", "tune-full"]
     after = again.folder.read_frame("answers.parquet")
@@ -319,14 +224,14 @@ def test_a_kill_between_answers_and_candidates_costs_no_second_answer(copy: Work
     assert len(Ledger().openings("small")) == 1
 
 
-@pytest.mark.parametrize("files", range(4))
+@pytest.mark.parametrize("files", range(8))
 def test_a_verdict_interrupted_at_any_file_comes_out_the_same(copy: Workspace, finished: Finished, files: int) -> None:
-    forget(copy, "comparison.json", "verdict.json")
+    forget(copy, "comparison.json", "failures.json", "recommendation.json", "verdict.json")
     interrupted = workspace.reopen(copy.folder.run)
     with dying_after(files), pytest.raises(KilledError):
-        contest.judge(interrupted)
-    contest.judge(workspace.reopen(copy.folder.run))
-    for name in ("comparison.json", "verdict.json"):
+        judgement.judge(interrupted)
+    judgement.judge(workspace.reopen(copy.folder.run))
+    for name in ("comparison.json", "failures.json", "recommendation.json", "verdict.json"):
         assert copy.folder.manifest()[name] == finished.space.folder.manifest()[name]
 
 
@@ -336,7 +241,7 @@ def test_a_verdict_interrupted_at_any_file_comes_out_the_same(copy: Workspace, f
 def test_what_was_spent_is_the_providers_own_tokens_times_its_prices(sealed: Workspace, asked: Asked) -> None:
     edge = edge_of(sealed)
     with asked() as calls:
-        contest.search(sealed, edge, unseen)
+        prompt_search.search(sealed, edge, unseen)
         contest.evaluate(sealed, edge, None, unseen)
     price = edge.provider.price("local-base-small", tuned=False)
     answered = [call for call in calls if call["call"] == "chat.create" and call["status"] == 200]
@@ -362,7 +267,8 @@ def rejudged(space: Workspace, champion: Candidate) -> Any:
     forget(space, "candidates.json", "answers.parquet", "comparison.json", "verdict.json")
     again = workspace.reopen(space.folder.run)
     contest.evaluate(again, edge_of(again), champion, unseen)
-    return contest.judge(again)
+    found = judgement.judge(again)
+    return found.verdict, found.comparison
 
 
 def test_a_champion_that_is_the_best_prompt_is_the_only_rival_of_the_tune(copy: Workspace) -> None:
@@ -392,9 +298,10 @@ def test_a_champion_that_is_the_tune_stays_and_its_rivals_are_the_other_two(copy
 def test_without_training_the_trial_has_no_tune_even_where_one_was_bought_before(copy: Workspace) -> None:
     space = take_data_steps(begin(copy.case.folder / "small.yaml", train=False))
     edge = edge_of(space)
-    contest.search(space, edge, unseen)
+    prompt_search.search(space, edge, unseen)
     contest.evaluate(space, edge, None, unseen)
-    verdict, comparison = contest.judge(space)
+    found = judgement.judge(space)
+    verdict, comparison = found.verdict, found.comparison
     assert (verdict.decision, verdict.winner.name, verdict.challenger) == ("keep", "best-prompt", None)
     assert comparison.tests == []
     assert not space.folder.has("tuned.json")

@@ -8,7 +8,7 @@ import pytest
 from data_contracts.contest import PromptSearch
 from data_contracts.load import load
 from tasks.errors import ConfigurationError, CredentialsError
-from tasks.steps import contest, money
+from tasks.steps import money, prompt_search
 from tasks.workspace import Workspace, edge_of
 from tests.embedded import RunningServer, embedded_server
 from tests.small_use_case import USE_CASE, small_use_case
@@ -43,7 +43,7 @@ def space(use_case: Path, own_home: Path) -> Workspace:
 def test_each_variant_is_asked_where_its_model_is(space: Workspace, other, shared_provider) -> None:
     edge = edge_of(space)
     before = len(shared_provider.log("chat.create"))
-    found = contest.search(space, edge, unseen)
+    found = prompt_search.search(space, edge, unseen)
     models = {item.candidate.endpoint: item.candidate.model for item in found.tried}
     assert models == {"": "local-base-small", "other": "local-base-large"}
     asked = len(shared_provider.log("chat.create")) - before
@@ -51,9 +51,9 @@ def test_each_variant_is_asked_where_its_model_is(space: Workspace, other, share
 
 
 def test_its_answers_are_paid_for_once(space: Workspace, other) -> None:
-    contest.search(space, edge_of(space), unseen)
+    prompt_search.search(space, edge_of(space), unseen)
     before = len(other.log("chat.create"))
-    assert isinstance(contest.search(take_data_steps(begin(_path(space))), edge_of(space), unseen), PromptSearch)
+    assert isinstance(prompt_search.search(take_data_steps(begin(_path(space))), edge_of(space), unseen), PromptSearch)
     assert len(other.log("chat.create")) == before
 
 
@@ -68,7 +68,7 @@ def test_its_models_are_looked_for_there(space: Workspace, use_case: Path) -> No
 def test_a_missing_key_names_its_variable(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OTHER_KEY")
     with pytest.raises(CredentialsError, match="OTHER_KEY is not set"):
-        contest.search(space, edge_of(space), unseen)
+        prompt_search.search(space, edge_of(space), unseen)
 
 
 def test_an_endpoint_that_is_not_there_is_a_configuration_error(use_case: Path) -> None:

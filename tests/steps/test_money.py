@@ -15,7 +15,7 @@ from tasks.errors import ApprovalRequiredError, BudgetError, ConfigurationError,
 from tasks.ledger import Ledger
 from tasks.ledger.rows import IntentState
 from tasks.providers.protocol import Capabilities
-from tasks.steps import contest, judging, money, planning
+from tasks.steps import contest, judging, money, planning, prompt_search
 from tasks.workspace import Workspace
 from tests.small_use_case import small_use_case
 from tests.stepwise import Finished, begin, edge_of, forget, take_data_steps, take_money_steps, unseen
@@ -354,7 +354,7 @@ def test_answers_stop_before_a_cap_and_what_was_paid_until_then_is_on_record(
     space = ready(**{"budget.per_run": 0.0005})
     edge = edge_of(space)
     with asked() as calls, pytest.raises(BudgetError, match=r"budget\.per_run"):
-        contest.search(space, edge, unseen)
+        prompt_search.search(space, edge, unseen)
     answered = [call for call in calls if call["call"] == "chat.create"]
     assert 0 < len(answered) < len(space.partitions.validation) * len(space.prompts)
     assert 0 < edge.ledger.spent_in_run(space.folder.run) <= 0.0006

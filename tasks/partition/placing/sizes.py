@@ -5,7 +5,7 @@ import pandas as pd
 from data_contracts.data_policy import Split
 from data_contracts.records import PARTITIONS, Partitions
 from tasks.errors import DataError
-from tasks.power import DISCORDANCE, cases_needed, detectable_difference
+from tasks.power import assumption, cases_needed, detectable_difference
 
 MAX_NAMED = 10  # labels in one message
 
@@ -46,8 +46,7 @@ def require_new_rows(partitions: Partitions, policy: Split, never_uploaded: int)
 def power_sentence(cases: int, minimum_effect: float | None) -> str:
     """What so many test cases show, and how many would show the difference that was asked for."""
     points = f"{100 * detectable_difference(cases):.0f} points"
-    assumed = f"(power 0.8, candidates differing on {DISCORDANCE:.0%} of cases)"
-    told = f"{cases} test cases detect a difference of {points} {assumed}"
+    told = f"{cases} test cases detect a difference of {points} ({assumption()})"
     if not minimum_effect:
         return f"{told}."
     return f"{told}; you asked for {100 * minimum_effect:.3g}: {cases_needed(minimum_effect)} needed."

@@ -38,7 +38,11 @@ class Bedrock:
     """Jobs, custom models and answers of one account in one region. A file is an S3 address, a model an ARN."""
 
     capabilities = Capabilities(
-        methods=frozenset({"supervised", "reinforcement"}), hyperparameters=HYPERPARAMETERS, deploys=True, max_suffix=40
+        methods=frozenset({"supervised", "reinforcement"}),
+        hyperparameters=HYPERPARAMETERS,
+        deploys=True,
+        max_suffix=40,
+        streams=False,  # Converse is asked for whole answers
     )
 
     def __init__(self, settings: ProviderSettings, account: Account) -> None:

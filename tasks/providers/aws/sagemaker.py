@@ -54,6 +54,7 @@ class SageMaker:
         lists_bases=False,  # only endpoints
         deploys=True,
         max_suffix=40,
+        streams=False,
     )
 
     def __init__(self, settings: ProviderSettings, account: Account) -> None:

@@ -15,6 +15,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.providers.local import chat, handlers
+from tasks.providers.local.batch_desk import BatchRooms
+from tasks.providers.local.batch_records import Batch
+from tasks.providers.local.batch_work import BatchWork
+from tasks.providers.local.batches import Batches
 from tasks.providers.local.catalogue import Catalogue
 from tasks.providers.local.dialects import Spoken
 from tasks.providers.local.errors import ApiError, report
@@ -29,7 +33,7 @@ from tasks.providers.local.lifecycle import Lifecycle, Rooms
 from tasks.providers.local.limits import RateLimits
 from tasks.providers.local.request_log import Entry, RequestLog
 from tasks.providers.local.settings import Settings, SettingsFile
-from tasks.providers.local.store import new_id
+from tasks.providers.local.store import Collection, new_id
 from tasks.providers.local.uploads import Uploads
 from tasks.providers.local.webhook_sender import WebhookSender
 
@@ -53,6 +57,10 @@ ROUTES: tuple[tuple[str, str, str, Handler], ...] = (
     ("jobs.resume", "POST", "/v1/fine_tuning/jobs/{id}/resume", handlers.resume_job),
     ("jobs.events", "GET", "/v1/fine_tuning/jobs/{id}/events", handlers.job_events),
     ("jobs.checkpoints", "GET", "/v1/fine_tuning/jobs/{id}/checkpoints", handlers.job_checkpoints),
+    ("batches.create", "POST", "/v1/batches", handlers.create_batch),
+    ("batches.list", "GET", "/v1/batches", handlers.list_batches),
+    ("batches.retrieve", "GET", "/v1/batches/{id}", handlers.retrieve_batch),
+    ("batches.cancel", "POST", "/v1/batches/{id}/cancel", handlers.cancel_batch),
     ("graders.run", "POST", "/v1/fine_tuning/alpha/graders/run", handlers.run_grader),
     ("graders.validate", "POST", "/v1/fine_tuning/alpha/graders/validate", handlers.validate_grader),
     ("models.list", "GET", "/v1/models", handlers.list_models),
@@ -74,8 +82,9 @@ class Edge:
     last_request: float = field(default_factory=time.monotonic)
 
     def idle_seconds(self) -> float:
-        """Since the last request; 0 while a job is on its way."""
-        return 0 if self.service.jobs.lifecycle.busy else time.monotonic() - self.last_request
+        """Since the last request; 0 while a job or a batch is on its way."""
+        busy = self.service.jobs.lifecycle.busy or self.service.batches.work.busy
+        return 0 if busy else time.monotonic() - self.last_request
 
 
 class Endpoint:
@@ -124,7 +133,9 @@ def create_app(state: Path, settings: SettingsFile, faults: Faults, log: Request
     uploads, webhooks = Uploads(state / "uploads", files, settings), WebhookSender(settings)
     rooms = Rooms(JobBook(state / "jobs", settings, webhooks.job_ended), files, catalogue, settings)
     lifecycle = Lifecycle(rooms)
-    edge = Edge(Service(settings, files, uploads, catalogue, Jobs(rooms, lifecycle), RateLimits()), faults, log)
+    desks = BatchRooms(Collection(state / "batches", Batch), files, catalogue, settings)
+    jobs, batches = Jobs(rooms, lifecycle), Batches(desks, BatchWork(desks))
+    edge = Edge(Service(settings, files, uploads, catalogue, jobs, batches, RateLimits()), faults, log)
     routes = [
         Route(
             path.replace("{id}", "{id:path}") if "models" in path else path, Endpoint(name, handler, edge), methods=[m]
@@ -136,9 +147,11 @@ def create_app(state: Path, settings: SettingsFile, faults: Faults, log: Request
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         lifecycle.start_all()
+        batches.work.start_all()
         chat.warm_up()
         yield
         await lifecycle.stop_all()
+        await batches.work.stop_all()
         await webhooks.stop()
 
     return Spoken(Starlette(routes=routes, lifespan=lifespan), edge), edge

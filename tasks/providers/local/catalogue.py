@@ -133,7 +133,8 @@ class Catalogue:
         priced |= {dated: split_date(dated)[0] for dated in self._alive(settings)}
         table = settings.all_prices
         data = [{"model": name, **table[alias].model_dump()} for name, alias in priced.items() if alias in table]
-        return {"object": "list", "currency": "USD", "unit": "per_million_tokens", "data": data}
+        table_of = {"object": "list", "currency": "USD", "unit": "per_million_tokens"}
+        return {**table_of, "batch_price": settings.batch_price, "data": data}
 
     @staticmethod
     def _alive(settings: Settings) -> list[str]:

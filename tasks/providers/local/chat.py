@@ -60,21 +60,23 @@ class Completion:
 
     async def stream(self, request: ChatRequest, latency: Latency) -> AsyncIterator[bytes]:
         """The answer token by token, as server-sent events."""
-        yield self._chunk({"role": "assistant", "content": "", "refusal": self.refusal})
+        usage = request.stream_options is not None and request.stream_options.include_usage
+        unused = {"usage": None} if usage else {}
+        yield _event(self._chunk({"role": "assistant", "content": "", "refusal": self.refusal}) | unused)
         left = self.text if not self.refusal else ""
         for token in self.tokens:
             await asyncio.sleep(latency.completion_token_ms * latency.scale / 1000)
             piece, left = left[: len(token[0])], left[len(token[0]) :]
             shown = _logprobs([token], request.top_logprobs or 0) if request.logprobs else None
-            yield self._chunk({"content": piece}, logprobs=shown)
-        yield self._chunk({}, finish_reason=self.finish_reason)
-        if request.stream_options and request.stream_options.include_usage:
+            yield _event(self._chunk({"content": piece}, logprobs=shown) | unused)
+        yield _event(self._chunk({}, finish_reason=self.finish_reason) | unused)
+        if usage:
             yield _event({**self._head("chat.completion.chunk"), "choices": [], "usage": self.usage})
         yield b"data: [DONE]\n\n"
 
-    def _chunk(self, delta: Public, logprobs: Public | None = None, finish_reason: str | None = None) -> bytes:
+    def _chunk(self, delta: Public, logprobs: Public | None = None, finish_reason: str | None = None) -> Public:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
-        return _event({**self._head("chat.completion.chunk"), "choices": [choice]})
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
 
     def _head(self, kind: str) -> Public:
         head = {"id": self.id, "object": kind, "created": self.created, "model": self.model.id}

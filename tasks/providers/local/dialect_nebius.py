@@ -79,7 +79,8 @@ class Nebius(Tongue):
         """Neither metadata nor a tuned model's name; a checkpoint has files."""
         if document.get("object") == "model" and str(document["id"]).startswith("ft:"):
             return None
-        said = {name: value for name, value in document.items() if name not in (*HIDDEN, "tunable")}
+        hidden = () if document.get("object") == "batch" else (*HIDDEN, "tunable")  # a batch does have metadata
+        said = {name: value for name, value in document.items() if name not in hidden}
         if document.get("object") == "fine_tuning.job.checkpoint":
             job = self.service.jobs.rooms.book.get(document["fine_tuning_job_id"])
             said |= {"result_files": job.result_files, "fine_tuned_model_checkpoint": None}

@@ -139,7 +139,34 @@ class FileFate(Part):
     hidden_s: float = Field(0, ge=0, description="files.list does not show it for so long")
 
 
+class BatchFate(Part):
+    """Only for `batches.create`: what becomes of the batch."""
+
+    kind: Literal["batch"]
+    stays: Literal["validating", "in_progress", "finalizing"] | None = Field(
+        None, description="It never leaves this state by itself"
+    )
+    ends: Literal["failed", "expired", "cancelled"] | None = Field(None, description="How it ends instead")
+    error: JobError = Field(JobError(message="The batch failed, as was asked for."), description="Of one that failed")
+    answered: float = Field(1, ge=0, le=1, description="Share of its requests, the first ones, that are got to at all")
+    refused: int = Field(0, ge=0, description="So many of its first requests are answered with 500")
+    shuffled: bool = Field(False, description="Its answers are in another order than its requests")
+    hidden_s: float = Field(0, ge=0, description="batches.list does not show it for so long after its creation")
+
+
 Action = Annotated[
-    Status | Reset | Hang | Exit | Delay | Truncate | Trickle | Replace | Fields | Paging | JobFate | FileFate,
+    Status
+    | Reset
+    | Hang
+    | Exit
+    | Delay
+    | Truncate
+    | Trickle
+    | Replace
+    | Fields
+    | Paging
+    | JobFate
+    | FileFate
+    | BatchFate,
     Field(discriminator="kind"),
 ]

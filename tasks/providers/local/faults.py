@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 import orjson
 from pydantic import BeforeValidator, Field, RootModel, field_validator, model_validator
 
-from tasks.providers.local.fault_kinds import Action, FileFate, JobFate, Part
+from tasks.providers.local.fault_kinds import Action, BatchFate, FileFate, JobFate, Part
 from tasks.providers.local.settings import read_as
 from tasks.providers.local.store import write_atomically
 
@@ -26,9 +26,14 @@ CALLS = (
     *("uploads.create", "uploads.add", "uploads.complete", "uploads.cancel"),
     *("jobs.create", "jobs.list", "jobs.retrieve", "jobs.cancel", "jobs.pause", "jobs.resume"),
     *("jobs.events", "jobs.checkpoints", "graders.run", "graders.validate"),
+    *("batches.create", "batches.list", "batches.retrieve", "batches.cancel"),
     *("models.list", "models.retrieve", "models.delete", "chat.create", "prices.list", "health", "unknown"),
 )
-_FATES: dict[type, tuple[str, ...]] = {JobFate: ("jobs.create",), FileFate: ("files.create", "uploads.complete")}
+_FATES: dict[type, tuple[str, ...]] = {
+    JobFate: ("jobs.create",),
+    FileFate: ("files.create", "uploads.complete"),
+    BatchFate: ("batches.create",),
+}
 
 
 class Known(Part):

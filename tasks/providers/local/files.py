@@ -115,14 +115,14 @@ class Files:
         self._files.put(new)
         return new
 
-    def add_result(self, identifier: str, name: str, content: bytes) -> File:
-        """Keep what a job produced, under an id of its own; adding it again replaces it."""
+    def add_result(self, identifier: str, name: str, content: bytes, purpose: str = "fine-tune-results") -> File:
+        """Keep what a job or a batch produced, under an id of its own; adding it again replaces it."""
         new = File(
             id=identifier,
             order=self._files.next_order(),
             filename=name,
             size=len(content),
-            purpose="fine-tune-results",
+            purpose=purpose,
             created_at=self._settings.current().now(),
         )
         write_atomically(self._content(identifier), content)
@@ -141,14 +141,14 @@ class Files:
         """The file as the wire shows it now. Raises ApiError 404."""
         return self.get(identifier).public(self._settings.current().now())
 
-    def problem(self, identifier: str) -> str:
-        """Why no job can be trained on it; "" where one can."""
+    def problem(self, identifier: str, purpose: str = "fine-tune") -> str:
+        """Why no job can be trained on it, or no batch asked from it; "" where one can."""
         try:
             file = self.get(identifier)
         except ApiError:
             return "no such file"
-        if file.purpose != "fine-tune":
-            return "its purpose is not fine-tune"
+        if file.purpose != purpose:
+            return f"its purpose is not {purpose}"
         problems = {"uploaded": "it is still being processed; try again later", "error": "it could not be processed"}
         return problems.get(file.status_at(self._settings.current().now()), "")
 

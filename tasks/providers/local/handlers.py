@@ -11,10 +11,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from tasks.providers.local import chat
+from tasks.providers.local.batch_records import Batch, BatchRequest
+from tasks.providers.local.batches import Batches
 from tasks.providers.local.catalogue import Catalogue
 from tasks.providers.local.chat_request import ChatRequest
 from tasks.providers.local.errors import ApiError, Body, invalid_body
-from tasks.providers.local.fault_kinds import Action, FileFate, JobFate
+from tasks.providers.local.fault_kinds import Action, BatchFate, FileFate, JobFate
 from tasks.providers.local.files import Files, Upload
 from tasks.providers.local.graded import GraderToRun, graded
 from tasks.providers.local.job_records import Job, JobRequest
@@ -25,7 +27,7 @@ from tasks.providers.local.settings import SettingsFile
 from tasks.providers.local.uploads import Completion, UploadRequest, Uploads
 
 B = TypeVar("B", bound=Body)
-F = TypeVar("F", JobFate, FileFate)
+F = TypeVar("F", JobFate, FileFate, BatchFate)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Service:
     uploads: Uploads
     catalogue: Catalogue
     jobs: Jobs
+    batches: Batches
     limits: RateLimits
 
 
@@ -195,6 +198,28 @@ async def validate_grader(call: Call) -> Response:
     return json_response({"grader": asked.grader.model_dump()})
 
 
+async def create_batch(call: Call) -> Response:
+    """POST /batches."""
+    batch = call.service.batches.create(await call.body(BatchRequest), call.fate(BatchFate))
+    call.line.batch, call.line.file = batch.id, batch.asked.input_file_id
+    return _batch(call, batch)
+
+
+async def list_batches(call: Call) -> Response:
+    """GET /batches."""
+    return json_response(call.service.batches.page(call.query))
+
+
+async def retrieve_batch(call: Call) -> Response:
+    """GET /batches/{id}."""
+    return _batch(call, call.service.batches.rooms.get(call.id("batch")))
+
+
+async def cancel_batch(call: Call) -> Response:
+    """POST /batches/{id}/cancel."""
+    return _batch(call, await call.service.batches.cancel(call.id("batch")))
+
+
 async def list_models(call: Call) -> Response:
     """GET /models."""
     return json_response(call.service.catalogue.page())
@@ -244,3 +269,8 @@ async def unknown(call: Call) -> Response:
 def _job(call: Call, job: Job) -> Response:
     call.line.intent = (job.metadata or {}).get("intent")
     return json_response(job.public(call.service.settings.current().now()))
+
+
+def _batch(call: Call, batch: Batch) -> Response:
+    call.line.intent = (batch.asked.metadata or {}).get("intent")
+    return json_response(batch.public())

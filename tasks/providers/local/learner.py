@@ -12,8 +12,9 @@ import orjson
 from tasks.providers.local.learning.choices import closeness, evidence, mixed, options, ranked
 from tasks.providers.local.learning.features import capacity_of
 from tasks.providers.local.learning.learnt import load
-from tasks.providers.local.learning.objects import ObjectAnswer
+from tasks.providers.local.learning.objects import ObjectAnswer, Pick
 from tasks.providers.local.learning.reader import Lesson, descriptions, read, self_instructed
+from tasks.providers.local.learning.reasoning import thinking, thought
 from tasks.providers.local.learning.reply import Ranked, Reply, Stretch, count_tokens, draw, spell
 from tasks.providers.local.learning.syllabus import ANSWER, Kind, kind_of
 from tasks.providers.local.learning.texts import texts
@@ -37,13 +38,21 @@ class Answerer:
     ) -> Reply:
         """Answer the last user message. The same request and seed give the same answer; no seed, a fresh draw."""
         pick = partial(draw, temperature=temperature, generator=_generator(messages, response_format, seed))
+        messages, think = thinking(messages, response_format)
         lesson = read(messages, response_format)
+        if think is None:
+            return spell(self._answered(lesson, pick))
+        plain = think.plain(lesson)
+        answered = self._answered(plain, pick)
+        return spell(think.written(thought(plain, answered), answered))
+
+    def _answered(self, lesson: Lesson, pick: Pick) -> list[Stretch]:
         lesson = lesson if self._learnt else self_instructed(lesson)
         kind = self._kind(lesson)
         if kind == "object":
-            return spell(ObjectAnswer(lesson, self._learnt, self._capacity).stretches(pick))
+            return ObjectAnswer(lesson, self._learnt, self._capacity).stretches(pick)
         candidates = self._choices(lesson) if kind == "choice" else texts(lesson, self._learnt, self._capacity)
-        return spell([Stretch(pick(candidates), candidates)])
+        return [Stretch(pick(candidates), candidates)]
 
     def _kind(self, lesson: Lesson) -> Kind:
         """As the response format says; else as learnt, as the examples show, or as the instructions list or sketch."""

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class RequestLine(BaseModel):
-    """One request. `job`, `file` and `model` of a creating call are set only where it took effect."""
+    """One request. `job`, `file`, `batch` and `model` of a creating call are set only where it took effect."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -26,8 +26,9 @@ class RequestLine(BaseModel):
     wait_s: float | None = Field(None, description="Seconds that the answer asked to wait, by Retry-After")
     job: str | None = None
     file: str | None = None
+    batch: str | None = None
     model: str | None = Field(None, description="As resolved")
-    intent: str | None = Field(None, description="`intent` of the job's metadata")
+    intent: str | None = Field(None, description="`intent` of the job's or the batch's metadata")
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     fault: str | None = Field(None, description="Kind of the fault that hit the call")

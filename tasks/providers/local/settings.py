@@ -76,6 +76,16 @@ class JobSeconds(Section):
     running: float = Field(4.5, ge=0)
 
 
+class BatchSeconds(Section):
+    """Least seconds that a batch spends in each state; answering goes on longer where it needs to."""
+
+    validating: float = Field(0.5, ge=0)
+    in_progress: float = Field(1.0, ge=0)
+    finalizing: float = Field(0.5, ge=0)
+    cancelling: float = Field(0.5, ge=0)
+    window: float = Field(86_400, gt=0, description="How long the completion window of 24h lasts here")
+
+
 class Limits(Section):
     """Requests and tokens a minute for each model."""
 
@@ -132,6 +142,8 @@ class Settings(Section):
     context_tokens: int = Field(128_000, gt=0, description="A longer prompt is refused")
     file_seconds: float = Field(0, ge=0, description="An uploaded file is processed after so long")
     job_seconds: JobSeconds = JobSeconds()
+    batch_seconds: BatchSeconds = BatchSeconds()
+    batch_price: float = Field(0.5, ge=0, le=1, description="Share of the price that an answer costs in a batch")
     webhooks: Webhooks | None = None
     latency: Latency = Latency()
     limits: Limits = Limits()

@@ -86,10 +86,25 @@ def test_a_completion_has_the_documented_shape(openai: OpenAI, spec, extra):
     check(spec, spec["components"]["schemas"]["CreateChatCompletionResponse"], body)
 
 
-def test_a_streamed_chunk_has_the_documented_shape(openai: OpenAI, spec):
+@pytest.mark.parametrize("extra", [{}, {"logprobs": True}, {"stream_options": {"include_usage": True}}])
+def test_a_streamed_chunk_has_the_documented_shape(openai: OpenAI, spec, extra):
     messages, schema = [{"role": "user", "content": "hello"}], spec["components"]["schemas"]
-    for chunk in openai.chat.completions.create(model=support.BASE, messages=messages, stream=True):
+    for chunk in openai.chat.completions.create(model=support.BASE, messages=messages, stream=True, **extra):
         check(spec, schema["CreateChatCompletionStreamResponse"], chunk.model_dump(exclude_unset=True))
+
+
+def test_a_batch_has_the_documented_shape_from_its_beginning_to_its_end(openai: OpenAI, spec):
+    body = {"model": support.BASE, "messages": [{"role": "user", "content": "hello"}]}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    file = openai.files.create(file=("requests.jsonl", json.dumps(line).encode()), purpose="batch")
+    asked = {"input_file_id": file.id, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    made: Any = openai.post("/batches", cast_to=object, body=asked)
+    support.until(lambda: openai.batches.retrieve(made["id"]), lambda batch: batch.status == "completed")
+    listed: Any = openai.get("/batches", cast_to=object)
+    check(spec, spec["components"]["schemas"]["ListBatchesResponse"], {**listed, "data": []})
+    for batch in (made, *listed["data"]):  # null, as the documentation shows it, where the schema knows only absence
+        told = {name: value for name, value in batch.items() if value is not None}
+        check(spec, spec["components"]["schemas"]["Batch"], told)
 
 
 def test_deletions_and_errors_have_the_documented_shape(openai: OpenAI, spec):

@@ -59,7 +59,7 @@ def read(messages: Sequence[Mapping[str, Any]], response_format: Mapping[str, An
     """Take a request apart."""
     system = "\n\n".join(_content(one) for one in messages if one["role"] in ("system", "developer"))
     question = next((_content(one) for one in reversed(messages) if one["role"] == "user"), "")
-    return Lesson(instructions_in(system), tuple(examples(messages)), question, _schema(response_format))
+    return Lesson(instructions_in(system), tuple(examples(messages)), question, schema_in(response_format))
 
 
 def self_instructed(lesson: Lesson) -> Lesson:
@@ -154,7 +154,8 @@ def _objects(text: str) -> Iterator[JsonSchema]:
         start = text.find("{", end)
 
 
-def _schema(response_format: Mapping[str, Any] | None) -> JsonSchema | None:
+def schema_in(response_format: Mapping[str, Any] | None) -> JsonSchema | None:
+    """The schema of the answer: None where no JSON is demanded, {} where any object will do."""
     if not response_format or response_format.get("type") not in ("json_object", "json_schema"):
         return None
     return (response_format.get("json_schema") or {}).get("schema") or {}

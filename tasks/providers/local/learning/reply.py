@@ -57,19 +57,33 @@ def spell(stretches: Sequence[Stretch]) -> Reply:
 
 
 def _spelt(stretch: Stretch) -> list[Token]:
-    """A token's probability is the share that it has of the candidates that agree so far."""
-    rivals = [(tokens_of(text), chance) for text, chance in stretch.candidates[:_RIVALS]]
+    """A token's probability is the share that it has of the candidates that agree so far.
+
+    The last token also ends the stretch: those that go on are not meant, so that the product over all tokens is the
+    probability of exactly this text.
+    """
+    rivals = [(tokens_of(text), chance) for text, chance in _rivals(stretch)]
     rest = max(0.0, 1.0 - sum(chance for _, chance in rivals)) if rivals else 0.0
     spelt: list[Token] = []
-    for at, token in enumerate(tokens_of(stretch.text)):
+    tokens = tokens_of(stretch.text)
+    for at, token in enumerate(tokens):
         here: dict[str, float] = {}
         for cut, chance in rivals:
             following = cut[at] if at < len(cut) else ""
-            here[following] = here.get(following, 0.0) + chance
+            if at + 1 == len(tokens) < len(cut) and following == token:
+                rest += chance
+            else:
+                here[following] = here.get(following, 0.0) + chance
         spelt.append(_token(token, here or {token: 1.0}, rest))
         rivals = [(cut, chance) for cut, chance in rivals if at < len(cut) and cut[at] == token]
         rest = 0.0 if rivals else rest
     return spelt
+
+
+def _rivals(stretch: Stretch) -> Ranked[str]:
+    """The most probable candidates, and the one that was drawn."""
+    shown, hidden = stretch.candidates[:_RIVALS], stretch.candidates[_RIVALS:]
+    return [*shown, *(one for one in hidden if one[0] == stretch.text)]
 
 
 def _token(token: str, here: dict[str, float], rest: float) -> Token:
