@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.evaluate.dialogue import Answer, Question, request_hash
-from tasks.evaluate.engine import Engine
-from tasks.evaluate.exchange import Line
-from tasks.evaluate.kept import Kept
+from tasks.evaluate.engine.dialogue import Answer, Question, request_hash
+from tasks.evaluate.engine.exchange import Line
+from tasks.evaluate.engine.kept import Kept
+from tasks.evaluate.engine.workers import Engine
 from tasks.purse import Allowance, Unpaid
 
 if TYPE_CHECKING:

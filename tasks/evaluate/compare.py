@@ -8,12 +8,13 @@ import pandas as pd
 from data_contracts.candidate import Candidate
 from data_contracts.contest import Comparison
 from data_contracts.use_case import TaskKind
-from tasks.evaluate import preferences, statistics
-from tasks.evaluate.line_up import JUDGE, ComparisonPolicy, Contest, line_up
-from tasks.evaluate.margins import MarginPolicy, margins
-from tasks.evaluate.measure import given_labels
-from tasks.evaluate.pairs import Duel, opponents, paired_tests
-from tasks.evaluate.portrait import portraits
+from tasks.evaluate.comparison import statistics
+from tasks.evaluate.comparison.line_up import JUDGE, ComparisonPolicy, Contest, line_up
+from tasks.evaluate.comparison.margins import MarginPolicy, margins
+from tasks.evaluate.comparison.measure import given_labels
+from tasks.evaluate.comparison.pairs import Duel, opponents, paired_tests
+from tasks.evaluate.comparison.portrait import portraits
+from tasks.evaluate.judging import preferences
 
 __all__ = ["ComparisonPolicy", "compare"]
 

@@ -12,8 +12,8 @@ from data_contracts.candidate import Candidate
 from data_contracts.evidence import Disagreement, FailureCluster, FailureKind, FailureReport, Failures
 from data_contracts.text import canonical_json
 from data_contracts.use_case import TaskKind
-from tasks.evaluate.failure_kinds import Failing, Panel, majority, marked
-from tasks.evaluate.likeness import Likeness
+from tasks.evaluate.failing.failure_kinds import Failing, Panel, majority, marked
+from tasks.evaluate.failing.likeness import Likeness
 from tasks.evaluate.score import is_exact
 from tasks.prompting.tool_calls import is_calls
 

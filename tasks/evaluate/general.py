@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from data_contracts.evaluation import General
 from data_contracts.evidence import GeneralScore
 from tasks.errors import ConfigurationError
-from tasks.evaluate import statistics
 from tasks.evaluate.answer import Answer, Question, request_hash
-from tasks.evaluate.lines import read_lines
-from tasks.evaluate.shares import paired_difference
+from tasks.evaluate.comparison import statistics
+from tasks.evaluate.scores.lines import read_lines
+from tasks.evaluate.scores.shares import paired_difference
 
 AT_THE_ENDS = " .,;:!?…\"'`*“”‘’«»()"  # no sign, bracket or unit that an answer may consist of
 

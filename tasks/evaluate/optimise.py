@@ -9,7 +9,7 @@ import pandas as pd
 from data_contracts.candidate import Prompt
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
-from tasks.evaluate.measure import measure, side_by_side
+from tasks.evaluate.comparison.measure import measure, side_by_side
 
 if TYPE_CHECKING:
     from gepa import EvaluationBatch

@@ -14,7 +14,7 @@ from data_contracts.contract import Contract
 from data_contracts.text import canonical_json, normalised_words
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
-from tasks.evaluate.own_score import OwnScore
+from tasks.evaluate.scores.own_score import OwnScore
 from tasks.prompting.tool_calls import is_calls
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from data_contracts.candidate import Candidate
 from data_contracts.contest import PromptScore, PromptSearch
 from data_contracts.use_case import METRICS, TaskKind, UseCase
 from tasks.errors import TunegateError
-from tasks.evaluate.measure import measure, overall, side_by_side
+from tasks.evaluate.comparison.measure import measure, overall, side_by_side
+from tasks.evaluate.comparison.usage import cost_per_request, format_adherence, mean_tokens
 from tasks.evaluate.questions import Panel
-from tasks.evaluate.usage import cost_per_request, format_adherence, mean_tokens
 from tasks.prompting.bloat import warnings
 
 LEAST_FORMAT = 0.5  # a best prompt of fewer readable answers is broken, and beating it shows nothing

@@ -7,10 +7,10 @@ import pandas as pd
 
 from data_contracts.candidate import Candidate, Prompt
 from data_contracts.money import Part, Price
-from tasks.evaluate import own_score
 from tasks.evaluate.answer import Answer, Question
 from tasks.evaluate.questions import Panel, tabulate
 from tasks.evaluate.score import ScorePolicy, score
+from tasks.evaluate.scores import own_score
 from tasks.prompting.prompt import estimated_tokens
 from tasks.prompting.reasoning import most_answer_tokens
 from tasks.providers.batches import Batches, batches_of

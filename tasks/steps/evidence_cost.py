@@ -7,8 +7,8 @@ from data_contracts.candidate import Candidate
 from data_contracts.money import Price
 from tasks.decide.readiness import Requests
 from tasks.evaluate import general as general_tasks
-from tasks.evaluate import judge as reading
 from tasks.evaluate.answer import Question, answer_all
+from tasks.evaluate.judging import judge as reading
 from tasks.evaluate.questions import Panel, build
 from tasks.steps import general, preferences
 from tasks.steps.asking import answer_tokens, identity_of, price_of, scored

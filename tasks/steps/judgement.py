@@ -18,8 +18,8 @@ from tasks.decide.recommend import recommend
 from tasks.decide.recommend_case import RecommendCase
 from tasks.decide.verdict import Standing, decide
 from tasks.evaluate.compare import ComparisonPolicy, compare
+from tasks.evaluate.comparison.savings import saving_per_request
 from tasks.evaluate.failures import FailurePolicy, explain
-from tasks.evaluate.savings import saving_per_request
 from tasks.evaluate.search import unequal_decoding
 from tasks.partition.clusters import clusters
 from tasks.steps import general, preferences

@@ -8,10 +8,10 @@ from data_contracts.candidate import Candidate
 from data_contracts.evaluation import Judge
 from data_contracts.evidence import JudgeReport
 from data_contracts.money import Price
-from tasks.evaluate import judge as reading
-from tasks.evaluate.judge import Bout, HumanLabel
-from tasks.evaluate.judge_report import judge_report
-from tasks.evaluate.pairs import opponents
+from tasks.evaluate.comparison.pairs import opponents
+from tasks.evaluate.judging import judge as reading
+from tasks.evaluate.judging.judge import Bout, HumanLabel
+from tasks.evaluate.judging.judge_report import judge_report
 from tasks.steps.asking import Progress, Terms, answers_to, identity_of
 from tasks.storage import Storage
 from tasks.workspace import Edge, Workspace

@@ -119,7 +119,7 @@ LINES = {
         f"{EGRESS}[307]",
     ),
     "answers to questions follow no redirect either": Line(
-        "tasks/evaluate/exchange.py",
+        "tasks/evaluate/engine/exchange.py",
         "allow_redirects=False",
         "allow_redirects=True",
         f"{EGRESS}[308]",

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from tasks.evaluate.pace import Pace, Ticket
+from tasks.evaluate.engine.pace import Pace, Ticket
 
 Tokens = tuple[float, float]  # of one request: as the client estimates them, and as the server counts them
 

@@ -10,8 +10,8 @@ from data_contracts.evidence import SliceScore
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate.compare import compare
-from tasks.evaluate.measure import ComparisonError
-from tasks.evaluate.statistics import cases_needed, holm, mcnemar, share_interval
+from tasks.evaluate.comparison.measure import ComparisonError
+from tasks.evaluate.comparison.statistics import cases_needed, holm, mcnemar, share_interval
 from tests.evaluate.made_answers import answers, candidate, scored
 from tests.evaluate.made_contest import RIGHT, SIZE, WORSE, contest, pair, policy
 

@@ -6,8 +6,8 @@ import pytest
 from data_contracts.evidence import GeneralScore, Interval
 from tasks.errors import ConfigurationError
 from tasks.evaluate.compare import compare
-from tasks.evaluate.measure import ComparisonError
-from tasks.evaluate.statistics import mcnemar
+from tasks.evaluate.comparison.measure import ComparisonError
+from tasks.evaluate.comparison.statistics import mcnemar
 from tests.evaluate.made_answers import answers, candidate, contract, scored
 from tests.evaluate.made_contest import RIGHT, WORSE, contest, pair, policy
 

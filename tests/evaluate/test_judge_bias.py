@@ -10,8 +10,8 @@ from aiohttp import web
 
 from data_contracts.evaluation import Judge
 from tasks.evaluate.answer import answer_all
-from tasks.evaluate.judge import bouts, labelled_bouts, preferences, questions, read_labels
-from tasks.evaluate.judge_report import judge_report, judged_pair
+from tasks.evaluate.judging.judge import bouts, labelled_bouts, preferences, questions, read_labels
+from tasks.evaluate.judging.judge_report import judge_report, judged_pair
 from tasks.ledger import Ledger
 from tests.evaluate.made_answers import answers, scored
 from tests.evaluate.scripted_endpoint import completion, scripted_endpoint

@@ -4,8 +4,8 @@ import pytest
 
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
-from tasks.evaluate.own_score import OwnScore
 from tasks.evaluate.score import ScorePolicy, chrf, field_f1, is_exact, score, text_f1
+from tasks.evaluate.scores.own_score import OwnScore
 from tests.evaluate.made_answers import answers, contract, scored
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "total": {"type": "number"}}}

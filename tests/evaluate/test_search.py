@@ -2,7 +2,7 @@ import pytest
 
 from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
-from tasks.evaluate.measure import ComparisonError
+from tasks.evaluate.comparison.measure import ComparisonError
 from tasks.evaluate.search import (
     BrokenPromptsError,
     effort_told,

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tasks.evaluate.answer import Question, answer_all, request_hash
-from tasks.evaluate.journal import FileJournal
+from tasks.evaluate.engine.journal import FileJournal
 from tasks.providers.protocol import AnswerEndpoint
 from tests.bench.engine.cases import MODEL, Said, read_job, write_said
 
