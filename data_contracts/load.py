@@ -65,7 +65,17 @@ def load_prompts(case: ResolvedUseCase) -> dict[str, Prompt]:
     folder = Path(case.resolve(case.use_case.prompts.folder))
     wanted = case.use_case.prompts.variants or sorted(path.stem for path in folder.glob("*.yaml"))
     names = [*wanted, *({case.use_case.prompts.minimal} - set(wanted))]
-    return {name: parse(Prompt, read_yaml(folder / f"{name}.yaml"), folder / f"{name}.yaml") for name in names}
+    return {name: _prompt(folder, name) for name in names}
+
+
+def _prompt(folder: Path, name: str) -> Prompt:
+    """A prompt is known by its name wherever it is shown: with two of them one prompt could stand for another."""
+    path = folder / f"{name}.yaml"
+    prompt = parse(Prompt, read_yaml(path), path)
+    if prompt.name != name:
+        problem = f"the file is called {name}, and its `name` is {prompt.name}"
+        raise ConfigurationError(str(path), problem, f"Write `name: {name}` in it, or call it {prompt.name}.yaml.")
+    return prompt
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -100,7 +110,8 @@ def parse(model: type[Model], plain: dict[str, Any], path: Path) -> Model:
         return model.model_validate(plain)
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg']}" for item in error.errors()
+            f"{'.'.join(str(part) for part in item['loc']) or 'file'}: {item['msg'].removeprefix('Value error, ')}"
+            for item in error.errors()
         )
         remedy = "Mend these keys; `tunegate new` writes an example."
         raise ConfigurationError(str(path), problems, remedy) from None

@@ -1,8 +1,8 @@
 """Who trains and who answers: the `provider` section of a use-case file. A key's variable stands here, never a key."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data_contracts.strict import Strict
 
@@ -91,3 +91,9 @@ class ProviderSettings(Strict):
     foundry: Foundry | None = None
     aws: Aws | None = None
     together: Together | None = None
+
+    @model_validator(mode="after")
+    def _a_batch_does_not_stream(self) -> Self:
+        if self.batch and self.stream:
+            raise ValueError("batch and stream exclude each other: the answers of a batch come in a file")
+        return self

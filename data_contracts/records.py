@@ -247,7 +247,8 @@ class SealedTestSet(Document):
     @property
     def sentence(self) -> str:
         """How much the test set can tell, and how often it was asked."""
-        asked = f"{self.verdicts} verdicts rest on it already" if self.verdicts else "it was never opened"
+        rests = "verdict rests" if self.verdicts == 1 else "verdicts rest"
+        asked = f"{self.verdicts} {rests} on it already" if self.verdicts else "it was never opened"
         worn = ", as many as split.max_verdicts allows: draw a new one with split.test_set" if self.worn else ""
         kept = f"; {self.placed_earlier} rows stay where earlier trials put them" if self.placed_earlier else ""
         return (

@@ -148,6 +148,16 @@ class UseCase(Strict):
         return self
 
     @model_validator(mode="after")
+    def _batches_have_no_clock(self) -> Self:
+        asked = [self.provider, *(self.provider_at(item.endpoint) for item in self.prompts.models)]
+        if self.gates.max_latency_ratio is not None and any(settings.batch for settings in asked):
+            raise ValueError(
+                "answers of a batch have no latency, so nobody could be promoted: set gates.max_latency_ratio to null, "
+                "or provider.batch to false"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _optimiser_is_answered_at_once(self) -> Self:
         if self.prompts.optimiser:
             asked = [self.prompts.optimiser.endpoint, *(item.endpoint for item in self.prompts.models)]

@@ -122,7 +122,7 @@ def estimate(content: dict[str, Any]) -> None:
 def _about(found: Estimate) -> Iterator[str]:
     if found.already_paid:
         yield "The training job is paid already: a run attaches to it."
-    if found.hours is not None:
+    if found.hours:
         yield f"It takes about {found.hours:.1f} hours."
     yield f"This test set shows differences of {100 * found.detectable_difference:.1f} points or more."
     yield f"Prices: {'; '.join(sorted({row['source'] for row in found.rows})) or 'none needed'}."

@@ -20,12 +20,18 @@ def assumption(discordance: float = DISCORDANCE) -> str:
 def cases_needed(difference: float, discordance: float = DISCORDANCE, alpha: float = 0.05) -> int:
     """Cases that show a difference of 0..1 with power 0.8.
 
-    n = (z(1-alpha/2) * sqrt(p) + z(0.8) * sqrt(p - d^2))^2 / d^2, p being the discordance (at least d).
+    n = (z(1-alpha/2) * sqrt(p) + z(0.8) * sqrt(p - d^2))^2 / d^2, p being the discordance (at least d); never so few
+    that the exact test could not pass if every differing case were won.
     """
     share = max(discordance, abs(difference))
     significance, power = _quantiles(alpha)
     spread = significance * math.sqrt(share) + power * math.sqrt(share - difference**2)
-    return math.ceil((spread / difference) ** 2 - 1e-9)
+    return math.ceil(max((spread / difference) ** 2, least_differing(alpha) / share) - 1e-9)
+
+
+def least_differing(alpha: float) -> int:
+    """Differing cases (or groups) of which the exact two-sided test can reach p below alpha: 2 * 0.5^k < alpha."""
+    return math.floor(math.log2(2 / alpha) + 1e-9) + 1
 
 
 def detectable_difference(cases: int, discordance: float = DISCORDANCE, alpha: float = 0.05) -> float:

@@ -61,3 +61,9 @@ def test_a_difference_that_is_the_same_in_every_case_is_sure_to_be_shown() -> No
 def test_what_planning_assumes_is_said_in_words() -> None:
     assert assumption() == "power 0.8, if candidates differ on 20% of cases"
     assert "30%" in assumption(0.3)
+
+
+@pytest.mark.parametrize(("difference", "alpha"), [(1.0, 0.05), (0.8, 0.05), (1.0, 0.0125), (0.5, 0.01)])
+def test_on_so_many_cases_the_exact_test_can_pass(difference: float, alpha: float) -> None:
+    differing = round(cases_needed(difference, difference, alpha) * difference)
+    assert 2 * 0.5**differing < alpha

@@ -200,12 +200,13 @@ def test_what_a_killed_run_had_under_way_counts_until_it_goes_on(ledger: Ledger)
     assert ledger.spent_in_run("run") == 0.0
 
 
-def test_answers_that_an_older_release_stored_and_did_not_count_are_counted_once(ledger: Ledger) -> None:
+@pytest.mark.parametrize("first", [UNKNOWN, DOLLAR], ids=["unknown", "known"])
+def test_a_run_that_only_reads_the_answers_of_an_earlier_one_is_charged_nothing(ledger: Ledger, first: Price) -> None:
     with scripted_endpoint() as server:
-        answer_all(questions(5), {"": server.endpoint()}, ledger, lambda done, of: None)
-        for run in ("run", "another"):
-            ask(questions(5), purse(ledger, run), server)
-    assert (ledger.spent_in_run("run"), ledger.spent_in_run("another")) == (5.0, 0.0)
+        ask(questions(5), purse(ledger, "run"), server, first)
+        ask(questions(5), purse(ledger, "another"), server, DOLLAR)
+    assert ledger.spent_by_kind("another").get("final answers", 0.0) == 0.0
+    assert ledger.spent_in_run("run") == (5.0 if first is DOLLAR else 0.0)
     assert len(server.arrivals) == 5
 
 

@@ -9,6 +9,7 @@ from data_contracts.gates import Economics
 from data_contracts.worth import Payback, PaybackPoint
 
 CURVE_POINTS = 25
+VOLUME = "`economics.requests_per_month`"
 LONGEST_CURVE = 4  # horizons; a payback beyond is said, not drawn
 
 
@@ -25,13 +26,14 @@ def payback(
     the cases; without one the ranges are those of the stated volume alone. Where a price is unknown, there is no
     volume or nothing is saved, the figure is None and the notes say why.
     """
-    worth = _Worth(saving or _saving(tune, prompt), training_cost, economics)
+    unpriced = tune.cost_per_request is None or prompt.cost_per_request is None
+    worth = _Worth(None if unpriced else saving or _saving(tune, prompt), training_cost, economics)
     return Payback(
         monthly_saving=worth.monthly.value if worth.monthly else None,
         one_off_cost=worth.one_off,
         payback_months=worth.months,
         break_even_requests_per_month=worth.break_even,
-        notes=[*_unknown(tune, prompt, training_cost), *_notes(worth)],
+        notes=[*_unpriced(tune, prompt), *_untrained(worth), *_notes(worth)],
         saving_per_request=worth.saving,
         requests_per_month=worth.volume,
         hosting_per_month=economics.hosting_per_month,
@@ -125,10 +127,23 @@ def _curve(worth: _Worth) -> list[PaybackPoint]:
 # ---------------------------------------------------------------- notes
 
 
-def _unknown(tune: CandidateScores, prompt: CandidateScores, training_cost: float | None) -> list[str]:
-    unpriced = [scores.candidate.model for scores in (tune, prompt) if scores.cost_per_request is None]
-    notes = [f"The price of {model} is unknown: no saving can be stated." for model in unpriced]
-    return notes if training_cost is not None else [*notes, "The training cost is unknown: no payback can be stated."]
+def _unpriced(tune: CandidateScores, prompt: CandidateScores) -> list[str]:
+    return [_unpriced_note(scores) for scores in (tune, prompt) if scores.cost_per_request is None]
+
+
+def _unpriced_note(scores: CandidateScores) -> str:
+    model, outcomes = scores.candidate.model, scores.outcomes
+    if not sum(cases for outcome, cases in outcomes.items() if outcome not in ("failed", "rejected")):
+        return f"No request to {model} was answered: no saving can be stated."
+    return f"The price of {model} is unknown: no saving can be stated."
+
+
+def _untrained(worth: _Worth) -> list[str]:
+    """Where nothing is saved a month it never pays back, whatever training cost."""
+    if worth.training_cost is not None:
+        return []
+    lost = worth.monthly is not None and worth.monthly.value <= 0
+    return ["The training cost is unknown." if lost else "The training cost is unknown: no payback can be stated."]
 
 
 def _notes(worth: _Worth) -> list[str]:
@@ -151,7 +166,9 @@ def _saving_note(saving: Interval | None) -> str:
 
 def _volume_note(worth: _Worth) -> str:
     if worth.volume is None:
-        return "No volume is given: set `economics.requests_per_month` to learn when the tune pays back."
+        learn = "what the tune saves a month" if worth.one_off is None else "when the tune pays back"
+        known = "No volume is given" if worth.saving is None else f"No volume is given: set {VOLUME} to learn {learn}"
+        return f"{known}."
     if worth.monthly is None:
         return ""
     hosting = worth.economics.hosting_per_month

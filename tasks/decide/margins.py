@@ -71,11 +71,11 @@ def _needed(worse: Interval, most: float, cases: int) -> float:
 
 
 def _general(margin: Margin | None, gates: Gates) -> Finding:
-    """Must where general tasks were asked and a loss is limited; that nobody looked is said."""
+    """Must where general tasks were asked, answered or not, and a loss is limited; that nobody looked is said."""
     limit = gates.max_general_loss
-    if margin is not None and margin.figure is not None and limit is not None:
+    if margin is not None and limit is not None:
         return _held(Limit(GENERAL, GENERAL, limit), margin, None, gates)
-    figure = "not measured: `evaluation.general` names no tasks, or none was answered"
+    figure = f"not measured: {margin.note if margin else '`evaluation.general` names no tasks'}"
     if margin is not None and margin.figure is not None:
         figure = f"{_said(margin.figure, margin)}; no limit is set (`gates.max_general_loss`)"
     return Finding(Rule(name=GENERAL, tier=tier(GENERAL, gates, "info"), passed=None, figure=figure))

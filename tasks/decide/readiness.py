@@ -85,7 +85,7 @@ def estimate(plan: Plan, gates: Gates) -> Estimate:
 
 def parts(plan: Plan) -> list[CostPart]:
     """What is bought, line by line; what costs nothing because nothing is bought has none."""
-    lines = [_line(requests) for requests in plan.requests if requests.count]
+    lines = [_line(requests) for requests in _by_model(plan.requests) if requests.count]
     training, hosting = plan.training, plan.hosting
     if training and training.tokens and not training.already_paid:
         tokens = training.tokens * likely_epochs(training)
@@ -95,6 +95,23 @@ def parts(plan: Plan) -> list[CostPart]:
         cost = None if rate is None else hosting.hours * rate
         lines.append(CostPart(part="hosting", hours=hosting.hours, cost=cost, price=hosting.price))
     return lines
+
+
+def _by_model(requests: Sequence[Requests]) -> list[Requests]:
+    """What one model is asked for one purpose, together."""
+    found: dict[tuple[Part, str, str], list[Requests]] = {}
+    for item in requests:
+        found.setdefault((item.part, item.price.model, item.price.model_dump_json()), []).append(item)
+    return [_together(items) for items in found.values()]
+
+
+def _together(items: Sequence[Requests]) -> Requests:
+    count = sum(item.count for item in items)
+    prompt, completion = (
+        math.fsum(item.count * getattr(item, name) for item in items) / max(1, count)
+        for name in ("prompt_tokens", "completion_tokens")
+    )
+    return Requests(count, prompt, completion, items[0].price, items[0].part)
 
 
 def estimate_sha256(estimate: Estimate) -> str:

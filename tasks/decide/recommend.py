@@ -16,6 +16,19 @@ SETTINGS = {
     "reasoning": "`prompts.grid.reasoning: [true]`",
     "schema": "`prompts.grid.structured: [true]`",
 }
+MONEY = "set `economics.requests_per_month` and what is unknown of `provider.prices`"
+STEPS: Mapping[tuple[str, bool | None], str] = {
+    ("general tasks", False): "add tasks to the file of `evaluation.general`",
+    ("general tasks", None): "let tune and base model both answer `evaluation.general`: serve the base too",
+    ("latency", None): "have answers timed in this run (raise `evaluation.repeats`, or `provider.batch: false`)",
+    ("cost", None): "state the price in `provider.prices`",
+    (named.PAYS_GATE, None): MONEY,
+    (named.PAYS_GATE, False): MONEY,
+    ("consistency", None): "ask cases several times (`evaluation.repeats`)",
+    ("judge agreement", None): "give pairs that people judged (`evaluation.judge.human_labels`)",
+}
+"""What settles an open must-rule, by name and whether it was measured; all others are settled by test rows."""
+
 AGAINST = {named.PAYS: "it does not pay back in time ({})", named.UNTRIED: "the prompt was not given every means ({})"}
 
 
@@ -106,12 +119,20 @@ def _monitor(case: RecommendCase) -> str:
 def _measure(case: RecommendCase) -> str:
     failed = sum(item.outcomes.get("failed", 0) for item in case.comparison.candidates)
     if failed:
-        return f"`tunegate resume RUN` asks again for the {failed:,} answers that failed"
+        return f"{_again(case)} asks again for the {failed:,} answers that failed, and for nothing else"
+    missing = [item for item in case.verdict.rules if item.tier == "must" and not item.passed]
+    steps = [STEPS.get((item.name, item.passed)) or _more_rows(case) for item in missing] or [_more_rows(case)]
+    return f"{'; '.join(dict.fromkeys(steps))}; then {_again(case)}"
+
+
+def _more_rows(case: RecommendCase) -> str:
     needed = case.verdict.cases_needed
     if needed is None:
-        return f"add test rows (`split.test`) or raise `gates.minimum_effect`, then {_again(case)}"
-    missing = max(0, needed - case.winner.cases)
-    return f"add {missing:,} test rows (`split.test`, or more rows in `source`), then {_again(case)}"
+        return "add test rows (`split.test`) or raise `gates.minimum_effect`"
+    missing = needed - case.winner.cases
+    if missing <= 0:  # a judge read fewer of the test cases than there are
+        return "raise `evaluation.judge.max_cases`"
+    return f"add {missing:,} test rows (`split.test`, or more rows in `source`)"
 
 
 def _forget_less(case: RecommendCase) -> str:

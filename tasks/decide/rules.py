@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from data_contracts.contest import CandidateScores, Comparison, PairedTest, Rule
+from data_contracts.evidence import Interval
 from data_contracts.gates import Gates, Tier
 from data_contracts.worth import Payback
 from tasks.errors import ConfigurationError
@@ -41,6 +42,14 @@ class Finding:
     rule: Rule
     final: bool = False
     needed: float | None = None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The least that a rule asks for."""
+
+    rule: str
+    least: float
 
 
 def check_tiers(gates: Gates) -> None:
@@ -97,12 +106,19 @@ def complete_answers(comparison: Comparison) -> Finding:
 # ---------------------------------------------------------------- by the use case
 
 
-def floors(challenger: CandidateScores, gates: Gates) -> list[Finding]:
-    """What the challenger has to reach by itself."""
-    findings = [_at_least("format adherence", challenger.format_adherence, gates.min_format_adherence, gates)]
+def floors(challenger: CandidateScores, independent: int, gates: Gates) -> list[Finding]:
+    """What the challenger has to reach by itself. `independent`: its cases, or the groups that they stand in."""
+    form, floor = _share(challenger.format_adherence, independent), gates.min_format_adherence
+    findings = [_at_least(Floor("format adherence", floor), form, challenger.cases, gates)]
     if gates.min_score is not None:
-        findings.append(_at_least("minimum score", challenger.metric.value, gates.min_score, gates))
+        floor = gates.min_score
+        findings.append(_at_least(Floor("minimum score", floor), challenger.metric, challenger.cases, gates))
     return findings
+
+
+def independent_cases(tests: list[PairedTest], cases: int) -> int:
+    """Groups of like cases where there are such, else the cases; a share of them is no surer than so many tell."""
+    return min((test.clusters for test in tests if test.clusters), default=cases)
 
 
 def pays_back(payback: Payback | None, horizon_months: float, gates: Gates) -> Finding:
@@ -160,10 +176,15 @@ def consistent(challenger: CandidateScores, gates: Gates) -> list[Finding]:
 def _cases_to_settle(test: PairedTest, cases: int, gates: Gates) -> float:
     """A difference worth having has to be shown; of a smaller one the interval has to end below the minimum effect."""
     found = test.difference
-    read = round((test.wins + test.losses) / test.discordance) if test.discordance else cases  # a judge reads some
+    read = cases_read(test, cases)
     if reaches(found.value, gates.minimum_effect):
         return max(test.cases_needed, read + 1) if test.cases_needed else math.inf
     return cases_until(found.high - found.value, gates.minimum_effect - found.value, read)
+
+
+def cases_read(test: PairedTest, cases: int) -> int:
+    """Cases that a test rests on: a judge reads some of them."""
+    return round((test.wins + test.losses) / test.discordance) if test.discordance else cases
 
 
 def cases_until(arm: float, room: float, cases: int) -> float:
@@ -171,10 +192,25 @@ def cases_until(arm: float, room: float, cases: int) -> float:
     return max(cases + 1, math.ceil(cases * (arm / room) ** 2)) if room > ROUNDING else math.inf
 
 
-def _at_least(name: str, value: float, floor: float, gates: Gates) -> Finding:
-    passed = None if math.isnan(value) else reaches(value, floor)
-    rule = Rule(name=name, tier=tier(name, gates), passed=passed, figure=f"{value:.3f}; at least {floor:g}")
-    return Finding(rule, passed is False)
+def _at_least(floor: Floor, found: Interval, cases: int, gates: Gates) -> Finding:
+    """Passed by the figure itself; ruled out for good only where its whole interval is below the floor."""
+    value, weight = found.value, tier(floor.rule, gates)
+    wanted = f"at least {floor.least:g} passes, an interval that ends below it rules out"
+    if math.isnan(value):
+        return Finding(Rule(name=floor.rule, tier=weight, passed=None, figure=f"unknown; {wanted}"))
+    passed, final = reaches(value, floor.least), not reaches(found.high, floor.least)
+    unsettled = "" if passed or final else "; the interval does not settle it"
+    figure = f"{value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f}); {wanted}{unsettled}"
+    needed = None if passed else cases_until(found.high - value, floor.least - value, cases)
+    return Finding(Rule(name=floor.rule, tier=weight, passed=passed, figure=figure), final and not passed, needed)
+
+
+def _share(value: float, cases: int) -> Interval:
+    """With Wilson's 95 % interval."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(value * cases, cases, method="wilson")
+    return Interval(value=value, low=float(low), high=float(high))
 
 
 def _by(test: PairedTest) -> str:

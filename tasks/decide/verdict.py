@@ -26,6 +26,7 @@ class Standing:
     best_prompt: Candidate
     payback: Mapping[str, Payback] = field(default_factory=dict)
     horizon_months: float = 6
+    fallen: Candidate | None = None  # a champion that no longer answers
 
     @property
     def reference(self) -> Candidate:
@@ -39,6 +40,7 @@ class Judged:
 
     scores: CandidateScores
     findings: Sequence[Finding]
+    groups_a_case: float | None = None  # None: each case stands by itself
 
     @property
     def candidate(self) -> Candidate:
@@ -91,7 +93,7 @@ def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
         winner=best.candidate if best and decision == "promote" else standing.reference,
         reference=comparison.reference,
         challenger=best.candidate if best else None,
-        reasons=[*_opening(standing, comparison), *_reasons(judged, comparison, gates)],
+        reasons=[*_opening(standing, comparison, decision), *_reasons(judged, comparison, gates)],
         rules=[finding.rule for finding in best.findings] if best else [],
         cases_needed=best.cases_needed if best and decision == "not enough evidence" else None,
         payback=standing.payback.get(best.candidate.name) if best else None,
@@ -105,7 +107,7 @@ def _judge(challenger: CandidateScores, comparison: Comparison, standing: Standi
     findings = [
         *(rules.beats(test, opponent.name, cases, gates) for opponent, test in met),
         rules.complete_answers(comparison),
-        *rules.floors(challenger, gates),
+        *rules.floors(challenger, rules.independent_cases(comparison.tests, cases), gates),
         *margins(challenger, comparison, gates),
         rules.enough_cases(cases, gates),
         *rules.enough_power([test for _, test in met if test], gates),
@@ -114,7 +116,11 @@ def _judge(challenger: CandidateScores, comparison: Comparison, standing: Standi
     ]
     if candidate.kind == "tune":
         findings.append(rules.pays_back(standing.payback.get(candidate.name), standing.horizon_months, gates))
-    return Judged(challenger, findings)
+    return Judged(challenger, findings, _groups_a_case([test for _, test in met if test], cases))
+
+
+def _groups_a_case(tests: Sequence[PairedTest], cases: int) -> float | None:
+    return next((test.clusters / rules.cases_read(test, cases) for test in tests if test.clusters), None)
 
 
 def _opponents(challenger: Candidate, standing: Standing) -> list[Candidate]:
@@ -151,10 +157,12 @@ def _cost(judged: Judged) -> float:
     return math.inf if cost is None else cost
 
 
-def _opening(standing: Standing, comparison: Comparison) -> list[str]:
-    champion, prompt = standing.champion, standing.best_prompt
+def _opening(standing: Standing, comparison: Comparison, decision: Decision) -> list[str]:
+    champion, prompt, fallen = standing.champion, standing.best_prompt, standing.fallen
     if champion is None:
-        return [f"There was no champion: {prompt.name} ({prompt.model}) becomes it and is the reference."]
+        was = f"The champion ({fallen.model}) no longer answers" if fallen else "There was no champion"
+        then = "is the reference" if decision == "promote" else "becomes it and is the reference"
+        return [f"{was}: {prompt.name} ({prompt.model}) {then}."]
     contestants = [prompt, *(one.candidate for one in comparison.candidates)]
     same = {one.name for one in contestants if one.digest == champion.digest} - {champion.name}
     return [f"{name}: the champion is this very candidate ({champion.model})." for name in sorted(same)]
@@ -180,12 +188,20 @@ def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
     if best.decision == "not enough evidence" and not any(rule.name.startswith(rules.BEATS) for rule in said):
         outcome = f"{name} is better on {metric}, and {best.scores.cases} test cases do not settle all else"
     unmet = [finding.rule for finding in best.findings if finding.rule.tier == "should" and not finding.rule.passed]
+    if best.decision == "keep":  # what is ruled out need not pay
+        unmet = []
     return [
         f"{outcome}.",
-        *(f"{rule.name}: {rule.figure}." for rule in said),
+        *(f"{_named(rule)}: {rule.figure}." for rule in said),
         *_still_needed(best),
         *(f"{_unmet(rule)}, {rule.name}: {rule.figure}" for rule in unmet),
     ]
+
+
+def _named(rule: Rule) -> str:
+    """A rule's name as a sentence begins; what is not so is not said to be so."""
+    opponent = rule.name.removeprefix(rules.BEATS)
+    return f"does not beat {opponent.strip()}" if opponent != rule.name and rule.passed is False else rule.name
 
 
 def _still_needed(best: Judged) -> list[str]:
@@ -193,10 +209,12 @@ def _still_needed(best: Judged) -> list[str]:
     if best.decision != "not enough evidence" or needed is None:
         return []
     names = ", ".join(finding.rule.name for finding in best.settled_by_cases)
+    groups = f" ({math.ceil(needed * best.groups_a_case):,} groups)" if best.groups_a_case else ""
     if needed <= best.scores.cases:  # a judge reads no more of the test cases than it is let
-        return [f"About {needed} judged cases would settle it: raise `evaluation.judge.max_cases` ({names})."]
+        return [f"About {needed} judged cases{groups} would settle it: raise `evaluation.judge.max_cases` ({names})."]
     more = f"{needed - best.scores.cases} more than there are"
-    return [f"About {needed} test cases in all would settle it, {more}, if the figures stay what they are ({names})."]
+    about = f"About {needed} test cases{groups} in all would settle it"
+    return [f"{about}, {more}, if the figures stay what they are ({names})."]
 
 
 def _chosen(judged: Sequence[Judged], gates: Gates) -> list[str]:
@@ -221,4 +239,4 @@ def _in_short(judged: Judged, best: Judged) -> str:
         dearer = "; it costs more, and gains less than the minimum effect" if score > best.scores.metric.value else ""
         return f"{name} would have been promoted too, with {score:.3f}{dearer}."
     rule = judged.broken[0].rule
-    return f"{name} ({score:.3f}), {judged.decision}: {rule.name}, {rule.figure}."
+    return f"{name} ({score:.3f}), {judged.decision}: {_named(rule)}, {rule.figure}."

@@ -41,7 +41,6 @@ def answer_all(
     """
     by_request, purse = {question.request: question for question in questions}, allowance or Unpaid()
     stored = store.stored_answers(list(by_request))
-    purse.keep(store, list(stored.values()))  # an older release counted the cost only at the end
     # By hash: a random order, the same each time, in which no candidate has a slow minute to itself.
     missing = [by_request[request] for request in sorted(by_request.keys() - stored.keys())]
     kept = Kept(store, purse, lambda finished: progress(len(stored) + finished, len(by_request)))

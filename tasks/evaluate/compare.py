@@ -23,10 +23,11 @@ def compare(answers: pd.DataFrame, candidates: Sequence[Candidate], case: Compar
     """Scores with intervals, paired tests, margins; ComparisonError unless all answered the same cases.
 
     `answers` has ANSWER_COLUMNS with scores; every outcome counts, alike for every candidate. Scores are averaged over
-    the repeats of a case; latency, tokens, cost, outcomes and labels are those of its first answer.
+    the repeats of a case; tokens, cost, outcomes and labels are those of its first answer, times those of all that were
+    asked in this run.
     """
     contest = line_up(answers, candidates, case)
-    policy = MarginPolicy(contest.clusters, case.sampling, case.latency_quantile, case.general)
+    policy = MarginPolicy(contest.clusters, case.sampling, case.latency_quantile, case.general, case.general_asked)
     return Comparison(
         metric=case.metric,
         test_sha256=case.test_sha256,
@@ -34,7 +35,7 @@ def compare(answers: pd.DataFrame, candidates: Sequence[Candidate], case: Compar
         candidates=portraits(contest, case),
         tests=paired_tests(_duels(contest, case), case.alpha, case.minimum_effect, case.sampling),
         confusion=_confusion(contest) if case.kind is TaskKind.CLASSIFICATION else {},
-        margins=margins(candidates, contest.firsts, case.reference, policy),
+        margins=margins(candidates, contest.asked, case.reference, policy),
         judge=case.judge,
         notes=_notes(contest),
     )
@@ -87,6 +88,6 @@ def _notes(contest: Contest) -> list[str]:
     if repeated:
         notes.append(
             f"{repeated} of {cases} cases were asked several times: a case scores the mean of its answers; "
-            "latency, tokens, cost, outcomes and labels are those of the first."
+            "tokens, cost, outcomes and labels are those of the first, times those of all."
         )
     return notes

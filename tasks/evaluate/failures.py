@@ -90,7 +90,7 @@ def _remedies(failing: Sequence[Failing], panel: Panel) -> Iterator[str]:
         if kind:
             yield f"{cases} of {len(failing)} failing cases are {REMEDIES[kind].format(most=_most(failing, panel))}"
     if counts[None]:
-        yield f"{counts[None]} of {len(failing)} have no answer at all: `tunegate resume` asks for them again."
+        yield f"{counts[None]} of {len(failing)} have no answer at all: `tunegate run` asks for them again."
     if not (panel.answers["repeat"] > 0).any():
         yield "No input was asked twice: `evaluation.repeats` tells unsteady answers from steady mistakes."
 

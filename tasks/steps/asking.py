@@ -124,7 +124,7 @@ def scoring(space: Workspace, inputs: Mapping[str, str]) -> ScorePolicy:
     """What an answer is scored by; `inputs` by case, for a function of the user's own."""
     case = space.case.use_case
     named = case.evaluation.scorer
-    scorer = own_score.load(named, space.case.folder) if named and case.metric == "custom" else None
+    scorer = own_score.load(named, space.case.folder) if named else None
     return ScorePolicy(case.metric, scorer, inputs if scorer else {})
 
 

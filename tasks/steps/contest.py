@@ -5,6 +5,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pandas as pd
+
 from data_contracts.candidate import Candidate
 from data_contracts.contest import PromptSearch
 from data_contracts.money import FineTuned
@@ -12,10 +14,12 @@ from data_contracts.records import Counts
 from tasks.evaluate.answer import Question
 from tasks.evaluate.questions import Panel, build
 from tasks.finetune.wait import await_servable
-from tasks.steps import general, preferences
+from tasks.steps import clock, general, preferences
 from tasks.steps.asking import Progress, ask, examples_of, panel_of
+from tasks.steps.general import is_listed
 from tasks.workspace import Edge, Workspace
 
+STORED = "stored_before.parquet"
 log = logging.getLogger("tunegate.contest")
 
 
@@ -52,8 +56,9 @@ def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress:
         if not _asked_before(space, edge, questions):
             names = [candidate.name for candidate in field]
             edge.ledger.record_opening(space.case.use_case.name, sealed_sha256(space), space.folder.run, names)
-        answers = ask(space, edge, panel, questions, progress)
-        space.folder.write_frame("answers.parquet", answers)
+        known = _stored_before(space, edge, questions)
+        answers = ask(space, edge, panel, [*questions, *clock.sample(space, edge, questions)], progress)
+        space.folder.write_frame("answers.parquet", answers.assign(stored=answers["request"].isin(known)))
         preferences.ask(space, edge, field, progress)
         general.ask(space, edge, field, progress)
         space.folder.write_json("candidates.json", {"candidates": [item.model_dump() for item in field]})
@@ -70,6 +75,14 @@ def final_panel(space: Workspace, edge: Edge, field: Sequence[Candidate]) -> Pan
         repeated=frozenset(again),
         logprobs=asked.logprobs,
     )
+
+
+def _stored_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -> pd.Series:
+    """Requests that were answered before this run began to ask; what it asked itself is no older for a kill."""
+    if not space.folder.has(STORED):
+        known = edge.ledger.stored_answers(sorted({item.request for item in questions}))
+        space.folder.write_frame(STORED, pd.DataFrame({"request": sorted(known)}, dtype=object))
+    return space.folder.read_frame(STORED)["request"]
 
 
 def _asked_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -> bool:
@@ -103,8 +116,7 @@ def _is_listed(champion: Candidate, space: Workspace, edge: Edge) -> bool:
     """Whether its endpoint lists it, or lists nothing. A listed dated model vouches for its undated name."""
     if champion.endpoint and champion.endpoint not in space.case.use_case.endpoints:
         return False
-    listed = [model.id for model in edge.at(champion.endpoint).models()]
-    return not listed or any(id_ == champion.model or id_.startswith(f"{champion.model}-") for id_ in listed)
+    return is_listed(champion.model, edge.at(champion.endpoint))
 
 
 def field_of(space: Workspace) -> list[Candidate]:

@@ -23,7 +23,7 @@ def _effort(space: Workspace) -> Effort:
     tuned = space.folder.read_json("tuned.json", FineTuned) if space.folder.has("tuned.json") else None
     return Effort(
         prompt_tries=len(search.tried),
-        prompt_base_models=len({item.candidate.base_model for item in search.tried}),
+        prompt_base_models=len({(item.candidate.endpoint, item.candidate.base_model) for item in search.tried}),
         prompt_requests=sum(item.rows for item in search.tried),
         prompt_rows=max(item.rows for item in search.tried),
         prompt_examples=counts.train.rows if counts.train else 0,

@@ -21,14 +21,14 @@ INSTRUCTIONS = len(reading.INSTRUCTIONS) / 4  # tokens
 def of_general_tasks(space: Workspace, edge: Edge, tunes: Sequence[Candidate]) -> list[Batch]:
     """Each tune and its base model once on every task."""
     settings = space.case.use_case.evaluation.general
-    if settings is None or not tunes:
+    if settings is None:
         return []
-    tune, tasks = tunes[0], general.tasks(space)
-    batches = []
-    for model, tuned in ((tune.model, True), (tune.base_model, False)):
-        asked = general_tasks.questions(tasks, [model], settings, identity_of(edge, tune.endpoint), tune.endpoint)
-        price = edge.at(tune.endpoint).price(tune.base_model, tuned)
-        batches.append((tune.endpoint, _missing(edge, asked, settings.max_tokens / 2, price)))
+    tasks, batches = general.tasks(space), []
+    for tune in general.tunes_of(tunes):
+        for model, tuned in ((tune.model, True), (general.base_of(tune, space), False)):
+            asked = general_tasks.questions(tasks, [model], settings, identity_of(edge, tune.endpoint), tune.endpoint)
+            price = edge.at(tune.endpoint).price(tune.base_model, tuned)
+            batches.append((tune.endpoint, _missing(edge, asked, settings.max_tokens / 2, price)))
     return batches
 
 

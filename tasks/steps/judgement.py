@@ -22,7 +22,7 @@ from tasks.evaluate.comparison.savings import saving_per_request
 from tasks.evaluate.failures import FailurePolicy, explain
 from tasks.evaluate.search import unequal_decoding
 from tasks.partition.clusters import clusters
-from tasks.steps import general, preferences
+from tasks.steps import clock, general, preferences
 from tasks.steps.asking import scoring
 from tasks.steps.contest import field_of, sealed_sha256
 from tasks.workspace import Workspace
@@ -79,6 +79,7 @@ def _policy(space: Workspace, field: Sequence[Candidate]) -> ComparisonPolicy:
         scoring=scoring(space, dict(zip(rows["id"], rows["input"], strict=True))),
         preferences=preferences.frame(space),
         general=general.scores(space),
+        general_asked=general.asked_of(space, field),
         judge=preferences.report(space),
     )
 
@@ -94,6 +95,7 @@ def _clusters(space: Workspace) -> dict[str, str]:
 def _failures(space: Workspace, field: Sequence[Candidate], answers: pd.DataFrame) -> FailureReport:
     rows = space.rows("test", ("id", "input"))
     inputs = dict(zip(rows["id"], rows["input"], strict=True))
+    answers = answers[answers["repeat"] < clock.BEYOND]
     return explain(answers, field, FailurePolicy(space.case.use_case.kind, inputs, preferences.pairs(field)))
 
 
@@ -102,7 +104,17 @@ def _decide(space: Workspace, comparison: Comparison, worth: Mapping[str, Paybac
     scores = {item.candidate.name: item for item in comparison.candidates}
     prompt = scores.get("best-prompt") or scores["champion"]
     champion = scores["champion"].candidate if "champion" in scores else None
-    return decide(comparison, Standing(champion, prompt.candidate, worth, case.economics.horizon_months), case.gates)
+    months = case.economics.horizon_months
+    standing = Standing(champion, prompt.candidate, worth, months, None if champion else _fallen(space))
+    return decide(comparison, standing, case.gates)
+
+
+def _fallen(space: Workspace) -> Candidate | None:
+    """The champion that no longer answers, where there was one."""
+    plain = (
+        json.loads(space.folder.read_bytes("champion.json"))["champion"] if space.folder.has("champion.json") else None
+    )
+    return Candidate.model_validate(plain) if plain else None
 
 
 def _recommended(
@@ -132,14 +144,14 @@ def _worth(space: Workspace, comparison: Comparison, answers: pd.DataFrame) -> d
     scores = {item.candidate.name: item for item in comparison.candidates}
     prompt = scores.get("best-prompt") or scores["champion"]
     tuned = space.folder.read_json("tuned.json", FineTuned) if space.folder.has("tuned.json") else None
-    sides = dict(list(answers.groupby("candidate")))
+    sides, groups = dict(list(answers.groupby("candidate"))), _clusters(space)
     return {
         name: payback(
             item,
             prompt,
             _one_off(name, tuned),
             economics,
-            saving_per_request(sides[prompt.candidate.name], sides[name], SEED),
+            saving_per_request(sides[prompt.candidate.name], sides[name], SEED, groups),
         )
         for name, item in scores.items()
         if item.candidate.kind == "tune"

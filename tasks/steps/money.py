@@ -22,6 +22,7 @@ from tasks.ledger.rows import Approval, IntentState
 from tasks.providers.connect import connect_for_prices
 from tasks.purse import DUST, Purse
 from tasks.steps import planning
+from tasks.steps.asking import scoring
 from tasks.steps.cost import actual_cost
 from tasks.steps.models import require_models
 from tasks.steps.planning import order
@@ -58,6 +59,7 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
     """
     if not space.folder.has("estimate.json"):
         check_tiers(space.case.use_case.gates)
+        scoring(space, {})  # a scorer that is not there is told before anything is sent
         if train:
             wanted = order(space)
             require_offered(wanted.fine_tune, wanted.training, edge.provider)

@@ -21,7 +21,7 @@ from tasks.steps.answering import Answering
 from tasks.steps.asking import examples_of
 from tasks.workspace import Edge, Workspace
 
-WHERE = "prompts.optimiser"
+WHERE, POLICY = "prompts.optimiser", "text_policy.few_shot_in_registry"
 MISSING = 'Install it: pip install "tunegate[gepa]".'
 
 
@@ -39,6 +39,9 @@ def require_optimiser(space: Workspace, prompts: dict[str, Prompt], rows: int) -
     wanted = space.case.use_case.prompts.optimiser
     if wanted is None:
         return
+    if not space.case.use_case.text_policy.few_shot_in_registry:
+        problem = f"what it writes may quote train rows and is registered, which `{POLICY}: false` forbids"
+        raise ConfigurationError(WHERE, problem, f"Leave out `{WHERE}`, or set `{POLICY}: true`.")
     if importlib.util.find_spec(wanted.library) is None:
         raise ConfigurationError(WHERE, f"the library {wanted.library} is not installed", MISSING)
     if space.case.use_case.prompts.folds:

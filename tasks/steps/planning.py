@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -10,21 +11,22 @@ import pandas as pd
 
 from data_contracts.answers import StoredAnswer
 from data_contracts.candidate import Candidate
-from data_contracts.money import Job, Price
-from tasks.decide.readiness import Hosting, Plan, Requests, Training
+from data_contracts.money import FineTuned, Job, Price
+from tasks.decide.readiness import Hosting, Plan, Requests, Training, answer_cost
 from tasks.evaluate.answer import Question
 from tasks.evaluate.questions import Panel, build
 from tasks.finetune.cleanup import require_not_purged
 from tasks.finetune.order import Order, intent_key
 from tasks.finetune.submit import DEAD
 from tasks.finetune.wait import refusal
-from tasks.home import home
+from tasks.home import home, run_path
 from tasks.ledger.rows import Intent, IntentState
 from tasks.partition.split import unseen_labels
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.reasoning import most_answer_tokens
-from tasks.steps import evidence_cost, hours, judging
-from tasks.steps.asking import answer_tokens, paid_price
+from tasks.run_folder import RunFolder, TamperedFileError
+from tasks.steps import clock, evidence_cost, hours, judging
+from tasks.steps.asking import answer_tokens, examples_of, paid_price
 from tasks.steps.contest import final_panel, was_opened
 from tasks.steps.data import training_files
 from tasks.steps.prompt_search import replay, search_panel
@@ -45,10 +47,10 @@ def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
     search = _search(space, edge)
     intent = _intent(space, edge) if train else None
     bought = training(space, edge, intent) if train else None
-    tunes = _tunes(space, search, intent) if train else []
-    final = _field(space, search, tunes)
+    tunes = _tunes(space, edge, search, intent) if train else []
+    final = _field(space, edge, search, tunes)
     asked = [*_of_search(space, edge, search), *_of_final(space, edge, search, final)]
-    asked += evidence_cost.of_general_tasks(space, edge, tunes)
+    asked += evidence_cost.of_general_tasks(space, edge, [item for item, _ in final])
     asked += evidence_cost.of_judge(space, edge, _final_panel(space, edge, final))
     latencies = hours.latencies(search.known.values())
     spans = hours.of_answers(space, asked, latencies), hours.of_training(edge, bought)
@@ -59,19 +61,8 @@ def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
         hosting=_hosting(space, edge, spans[0]) if train and edge.provider.capabilities.deploys else None,
         hours=None if None in spans else math.fsum(span or 0.0 for span in spans),
         unseen_labels=unseen_labels(space.partitions) if space.labels else (),
-        warnings=_without_clock(space),
+        warnings=_at_most(space, search),
     )
-
-
-def _without_clock(space: Workspace) -> list[str]:
-    case = space.case.use_case
-    batched = any(case.provider_at(item.endpoint).batch for item in case.prompts.models) or case.provider.batch
-    if not batched or case.gates.max_latency_ratio is None:
-        return []
-    return [
-        "Answers of a batch have no latency, so `gates.max_latency_ratio` keeps everybody from being promoted: "
-        "set it to null, or `provider.batch` to false."
-    ]
 
 
 def order(space: Workspace) -> Order:
@@ -89,6 +80,13 @@ class _Search:
     questions: Sequence[Question]
     known: Mapping[str, StoredAnswer]
     best: Candidate | None
+
+
+def _at_most(space: Workspace, search: _Search) -> list[str]:
+    prompts = space.case.use_case.prompts
+    if search.best or (prompts.rounds == 1 and prompts.optimiser is None):
+        return []
+    return ["The prompt search costs at most so much: what drops out on the way is asked less."]
 
 
 def _search(space: Workspace, edge: Edge) -> _Search:
@@ -112,9 +110,9 @@ def _of_search(space: Workspace, edge: Edge, search: _Search) -> list[Batch]:
     return batches
 
 
-def _field(space: Workspace, search: _Search, tunes: Sequence[Candidate]) -> list[Contestant]:
+def _field(space: Workspace, edge: Edge, search: _Search, tunes: Sequence[Candidate]) -> list[Contestant]:
     """The final comparison: champion, best prompt (the longest one while that is not known), and the tunes."""
-    prompt = (search.best or _longest(search.panel)).model_copy(update={"name": "best-prompt"})
+    prompt = (search.best or _dearest(search.panel, space, edge)).model_copy(update={"name": "best-prompt"})
     champion = _champion(space)
     contestants = [*([champion] if champion else []), *((item, space.few_shots) for item in (prompt, *tunes))]
     first = {item.digest: (item, shots) for item, shots in reversed(contestants)}
@@ -128,7 +126,12 @@ def _final_panel(space: Workspace, edge: Edge, field: Sequence[Contestant]) -> P
 
 
 def _of_final(space: Workspace, edge: Edge, search: _Search, field: Sequence[Contestant]) -> list[Batch]:
-    return [(item.endpoint, _answers_of(space, edge, search.panel, item, shots)) for item, shots in field]
+    found = [(item, _answers_of(space, edge, search.panel, item, shots)) for item, shots in field]
+    timed = space.case.use_case.gates.max_latency_ratio is not None and any(requests.count for _, requests in found)
+    return [
+        (item.endpoint, requests if requests.count or not timed else replace(requests, count=clock.SAMPLE))
+        for item, requests in found
+    ]
 
 
 def _answers_of(space: Workspace, edge: Edge, panel: Panel, candidate: Candidate, shots: FewShots) -> Requests:
@@ -141,9 +144,8 @@ def _answers_of(space: Workspace, edge: Edge, panel: Panel, candidate: Candidate
     left = [question for question in asked if question.request not in stored]
     again = (final.repeats - 1) * len(final.repeated)
     count = len(left) if opened else len(space.partitions.test) + again
-    return _requests(
-        left, count, most_answer_tokens(candidate.prompt, answer_tokens(panel)), paid_price(candidate, space, edge)
-    )
+    tokens = most_answer_tokens(candidate.prompt, answer_tokens(panel))
+    return _requests(left or asked, count, tokens, paid_price(candidate, space, edge))
 
 
 def _requests(measured: Sequence[Question], count: int, completion_tokens: float, at: Price) -> Requests:
@@ -151,24 +153,45 @@ def _requests(measured: Sequence[Question], count: int, completion_tokens: float
     return Requests(count, mean, completion_tokens, at)
 
 
-def _longest(panel: Panel) -> Candidate:
-    few = replace(panel, rows=panel.rows.head(SAMPLE))
-    sizes = {candidate.name: 0 for candidate in panel.candidates}
-    for question in build(few):
-        sizes[question.candidate] += len(question.body)
-    return max(panel.candidates, key=lambda candidate: sizes[candidate.name])
+def _dearest(panel: Panel, space: Workspace, edge: Edge) -> Candidate:
+    """The variant whose answers cost most: whichever wins, the estimate holds. One of unknown price comes first."""
+
+    def cost(candidate: Candidate) -> float:
+        asked = build(replace(panel, candidates=[candidate], rows=panel.rows.head(SAMPLE)))
+        tokens = most_answer_tokens(candidate.prompt, answer_tokens(panel))
+        found = answer_cost(_requests(asked, len(asked), tokens, paid_price(candidate, space, edge)))
+        return math.inf if found is None else found
+
+    return max(panel.candidates, key=cost)
 
 
-def _tunes(space: Workspace, search: _Search, intent: Intent | None) -> list[Candidate]:
+def _tunes(space: Workspace, edge: Edge, search: _Search, intent: Intent | None) -> list[Candidate]:
     """The tune with both prompts, by its name where it is bought already."""
     base = space.case.use_case.fine_tune.base_model
-    model = intent.model if intent and intent.model else f"a tune of {base}"
+    model = _asked_as(intent) if intent and intent.model else f"a tune of {base}"
     minimal = space.prompts[space.case.use_case.prompts.minimal]
-    full = (search.best or _longest(search.panel)).prompt
+    full = (search.best or _dearest(search.panel, space, edge)).prompt
     return [
-        Candidate(name=name, kind="tune", model=model, base_model=base, prompt=prompt)
+        Candidate(
+            name=name,
+            kind="tune",
+            model=model,
+            base_model=base,
+            prompt=prompt,
+            examples=examples_of(space, prompt),
+        )
         for name, prompt in (("tune-minimal", minimal), ("tune-full", full))
     ]
+
+
+def _asked_as(intent: Intent) -> str:
+    """The name that requests asked for, which is not always the tune's own; the run that bought it knows."""
+    path = run_path(intent.run)
+    with suppress(TamperedFileError, ValueError):  # gone, or of another release
+        folder = RunFolder(path) if path.is_dir() else None
+        if folder and folder.has("tuned.json"):
+            return folder.read_json("tuned.json", FineTuned).asked_as
+    return str(intent.model)
 
 
 def _champion(space: Workspace) -> Contestant | None:

@@ -23,7 +23,7 @@ UNREADABLE = 0.02  # of the readings, from which it is said
 def ask(space: Workspace, edge: Edge, field: Sequence[Candidate], progress: Progress) -> None:
     """Every pair that is tested, in both orders, and the pairs that people compared; kept as judge.json."""
     judge = space.case.use_case.evaluation.judge
-    if judge is None or space.folder.has(REPORT):
+    if judge is None:
         return
     test = space.rows("test", ["id", "input"])
     inputs = dict(zip(test["id"], test["input"], strict=True))

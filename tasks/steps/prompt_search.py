@@ -67,7 +67,7 @@ def search(space: Workspace, edge: Edge, progress: Progress) -> PromptSearch:
         found = _find(space, edge, Live(space, edge, bar))
         bar.full()
         space.folder.write_frame("validation_answers.parquet", found.answers)
-        if found.written:
+        if space.case.use_case.prompts.optimiser:  # written nothing, too: an earlier process may have written more
             space.folder.write_json(OPTIMISED, {item.name: item.prompt.model_dump() for item in found.written})
         refuse_broken(found.search.tried)
         space.folder.write_json("prompt_search.json", found.search)

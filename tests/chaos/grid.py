@@ -48,7 +48,8 @@ OTHER_ANSWERS = (
     *("other_model", "no_usage"),
 )
 PATIENT = ("retry_after_300", "stuck_validating", "stuck_queued", "stuck_running", "paused_elsewhere", "no_model")
-SHORT = {"tasks.evaluate.engine.OUTAGE_S": 4, "tasks.evaluate.engine.QUESTION_S": 6, "tasks.evaluate.engine.MODEL_S": 3}
+ENGINE = "tasks.evaluate.engine.workers"
+SHORT = {f"{ENGINE}.OUTAGE_S": 4, f"{ENGINE}.QUESTION_S": 6, f"{ENGINE}.MODEL_S": 3}
 
 
 @dataclass(frozen=True)

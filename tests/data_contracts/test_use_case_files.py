@@ -9,6 +9,7 @@ import pytest
 
 from data_contracts.load import DEPLOYMENTS, bundled, load, load_prompts, read_yaml
 from tasks.errors import ConfigurationError
+from tests.small_use_case import small_use_case
 
 BUNDLED = Path(__file__).parents[2] / "data_contracts"
 CONTRACTS_AND_PROMPTS = sorted([*BUNDLED.glob("*/contract.yaml"), *BUNDLED.glob("*/prompts/*.yaml")])
@@ -41,6 +42,17 @@ def test_a_bundled_use_case_loads_with_its_contract_prompts_and_rows(name: str) 
     assert case.use_case.name == case.contract.name == name
     assert case.use_case.prompts.minimal in load_prompts(case)
     assert all(Path(case.resolve(file.path)).is_file() for file in case.use_case.source.files)
+
+
+def test_a_prompt_file_under_another_name_than_its_own_is_refused_with_both(tmp_path: Path) -> None:
+    path = small_use_case(tmp_path)
+    prompts = tmp_path / "prompts"
+    (prompts / "improved.yaml").write_text((prompts / "described.yaml").read_text())
+    with pytest.raises(ConfigurationError) as refused:
+        load_prompts(load(str(path)))
+    assert refused.value.where.endswith("improved.yaml")
+    assert "called improved, and its `name` is described" in refused.value.problem
+    assert "`name: improved`" in refused.value.remedy
 
 
 @pytest.mark.parametrize("path", YAML_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")

@@ -189,3 +189,28 @@ def test_hosting_that_eats_the_saving_is_named_with_the_loss() -> None:
     economics = Economics(requests_per_month=1_000_000, hosting_per_month=1500)
     notes = " ".join(payback(TUNE, PROMPT, 600.0, economics).notes)
     assert "costs 500.00 USD a month more than the prompt at 1,000,000 requests, 1,500.00 USD for hosting" in notes
+
+
+# ---------------------------------------------------------------- notes that agree
+
+
+def test_where_a_price_is_unknown_no_note_states_a_saving_or_asks_for_a_volume() -> None:
+    worth = payback(scores("tune-minimal", cost_per_request=None), PROMPT, 600.0, Economics(), SAVING)
+    assert worth.saving_per_request is None
+    assert worth.notes == [
+        "The price of model-of-tune-minimal is unknown: no saving can be stated.",
+        "No volume is given.",
+    ]
+
+
+def test_a_model_that_answered_nothing_is_not_said_to_have_an_unknown_price() -> None:
+    gone = scores("tune-minimal", cost_per_request=None, outcomes={"rejected": 500})
+    notes = payback(gone, PROMPT, 600.0, Economics(requests_per_month=10)).notes
+    assert notes == ["No request to model-of-tune-minimal was answered: no saving can be stated."]
+
+
+def test_what_never_pays_back_is_not_said_to_be_unknown() -> None:
+    dear = scores("tune-minimal", cost_per_request=0.002)
+    said = " ".join(payback(dear, PROMPT, None, Economics(requests_per_month=1000)).notes)
+    assert "never pays back" in said
+    assert "no payback can be stated" not in said

@@ -129,3 +129,18 @@ def test_a_prompt_has_forgotten_nothing() -> None:
     found = comparison([scores("best-prompt"), scores("other", 0.9)], paired("other", "best-prompt", (0.1, 0.05, 0.2)))
     verdict = decide(found, Standing(None, PROMPT), GATES)
     assert "general tasks" not in [rule.name for rule in verdict.rules]
+
+
+@pytest.mark.parametrize(
+    ("gates", "tier", "decision"),
+    [
+        (Gates(), "must", "not enough evidence"),
+        (Gates(tiers={"general tasks": "should"}), "should", "promote"),
+    ],
+)
+def test_general_tasks_that_were_asked_and_not_measured_hold_no_rule(gates: Gates, tier: str, decision: str) -> None:
+    unanswered = margin("general tasks", TUNE, None, reference="base", note="base model or tune did not answer")
+    verdict = held(unanswered, gates=gates)
+    rule = next(rule for rule in verdict.rules if rule.name == "general tasks")
+    assert (verdict.decision, rule.tier, rule.passed) == (decision, tier, None)
+    assert "base model or tune did not answer" in rule.figure

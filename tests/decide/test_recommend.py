@@ -182,7 +182,33 @@ def test_an_open_question_over_a_tuned_champion_stays_with_the_tune() -> None:
 def test_answers_that_failed_are_asked_for_again_before_cases_are_added() -> None:
     given = with_tune("not enough evidence", decided=verdict("not enough evidence", "best-prompt", "tune-minimal"))
     given.comparison.candidates[1].outcomes["failed"] = 7
-    assert "`tunegate resume RUN` asks again for the 7 answers" in recommend(given).sentence
+    assert "`tunegate run mails` asks again for the 7 answers" in recommend(given).sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "passed", "step"),
+    [
+        ("general tasks", False, "add tasks to the file of `evaluation.general`"),
+        ("general tasks", None, "serve the base too"),
+        ("latency", None, "raise `evaluation.repeats`"),
+        ("cost", None, "`provider.prices`"),
+        ("pays back", None, "`economics.requests_per_month`"),
+        ("judge agreement", None, "`evaluation.judge.human_labels`"),
+        ("beats best-prompt", False, "add 400 test rows"),
+        ("latency", False, "add 400 test rows"),
+    ],
+)
+def test_the_next_step_settles_the_rule_that_is_open(name: str, passed: bool | None, step: str) -> None:
+    missing = Rule(name=name, tier="must", passed=passed, figure="1")
+    decided = verdict("not enough evidence", "best-prompt", "tune-minimal", rules=[missing], cases_needed=900)
+    said = recommend(with_tune("not enough evidence", decided=decided)).sentence
+    assert step in said.split("Next: ")[1]
+    assert ("test rows" in said) == ("test rows" in step)
+
+
+def test_a_judge_that_read_too_few_cases_is_let_read_more() -> None:
+    decided = verdict("not enough evidence", "best-prompt", "tune-minimal", cases_needed=300)
+    assert "`evaluation.judge.max_cases`" in recommend(with_tune("not enough evidence", decided=decided)).sentence
 
 
 def test_a_prompt_that_reaches_the_target_stays() -> None:

@@ -175,3 +175,42 @@ def test_a_choice_among_several_that_could_be_promoted_is_said_to_fall_on_the_sa
         one.startswith("2 candidates could be promoted; tune-full was chosen among them on these very cases")
         for one in verdict.reasons
     )
+
+
+# ---------------------------------------------------------------- floors
+
+
+@pytest.mark.parametrize(
+    ("adherence", "clusters", "decision"),
+    [
+        (0.98, None, "promote"),
+        (0.97, None, "not enough evidence"),
+        (0.96, None, "keep"),
+        (0.96, 50, "not enough evidence"),
+    ],
+    ids=["at the floor", "below by chance", "below", "below in few groups"],
+)
+def test_a_candidate_is_ruled_out_only_where_the_whole_interval_is_below_the_floor(
+    adherence: float, clusters: int | None, decision: str
+) -> None:
+    found = first_trial(format_adherence=adherence)
+    tests = [found.tests[0].model_copy(update={"clusters": clusters})]
+    verdict = decided(found.model_copy(update={"tests": tests}))
+    form = rule(verdict, "format adherence")
+    assert form is not None
+    assert (verdict.decision, form.passed) == (decision, decision == "promote")
+    assert f"{adherence:.3f} (95 % interval " in form.figure
+    assert "at least 0.98 passes, an interval that ends below it rules out" in form.figure
+    assert ("does not settle it" in form.figure) == (decision == "not enough evidence")
+
+
+def test_an_open_floor_says_how_many_cases_would_settle_it() -> None:
+    found = decided(first_trial(), Gates(min_score=0.87))  # 0.86, up to 0.89
+    assert (found.decision, found.cases_needed) == ("not enough evidence", CASES * 9)
+    assert any("(minimum score)" in reason for reason in found.reasons)
+
+
+def test_the_cases_still_needed_are_told_with_their_groups() -> None:
+    grouped = paired(TUNE, "best-prompt", (0.05, -0.02, 0.12), 0.2).model_copy(update={"clusters": 25})
+    said = " ".join(decided(first_trial({"tests": [grouped]})).reasons)
+    assert "About 900 test cases (45 groups) in all would settle it" in said

@@ -158,7 +158,7 @@ def test_on_a_tie_the_cheaper_one_wins_and_an_unknown_price_is_not_cheap(price: 
 @pytest.mark.parametrize(
     ("figures", "gates", "broken"),
     [
-        ({"format_adherence": 0.97}, GATES, "format adherence"),
+        ({"format_adherence": 0.96}, GATES, "format adherence"),
         ({"latency_p99_ms": 401.0}, GATES, "latency"),
         ({"cost_per_request": 0.0016}, Gates(max_cost_ratio=1.5), "cost"),
         ({}, Gates(min_score=0.9), "minimum score"),

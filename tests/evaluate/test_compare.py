@@ -11,7 +11,7 @@ from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate.compare import compare
 from tasks.evaluate.comparison.measure import ComparisonError
-from tasks.evaluate.comparison.statistics import cases_needed, holm, mcnemar, share_interval
+from tasks.evaluate.comparison.statistics import cases_for, holm, mcnemar, share_interval
 from tests.evaluate.made_answers import answers, candidate, scored
 from tests.evaluate.made_contest import RIGHT, SIZE, WORSE, contest, pair, policy
 
@@ -155,7 +155,7 @@ def test_p_values_are_adjusted_over_all_tests_and_so_are_the_cases_needed():
     test = found.tests[0]
     discordant = (test.wins + test.losses) / SIZE
     spread = discordant - test.difference.value**2
-    assert test.cases_needed == cases_needed(test.difference.value, spread, 0.05 / 5)
+    assert test.cases_needed == cases_for(test.difference.value, spread, 0.05 / 5)
     assert (test.test, test.clusters, test.discordance) == ("exact McNemar test", None, discordant)
 
 

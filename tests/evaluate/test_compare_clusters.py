@@ -47,16 +47,41 @@ def test_a_case_scores_the_mean_of_its_repeats_and_is_one_case():
     assert "2 of 2 cases were asked several times" in found.notes[0]
 
 
-def test_latency_tokens_cost_outcomes_and_labels_are_those_of_the_first_answers():
+@pytest.mark.parametrize("who", ["best-prompt", "tune-minimal"])
+def test_a_repeat_that_failed_decides_nothing(who):
+    other = "tune-minimal" if who == "best-prompt" else "best-prompt"
+    outcome, given = ["answered", "failed", "answered"] * 2, ["x", "", "x"] * 2
+    frames = {who: repeated(who, given, outcome=outcome), other: repeated(other, ["x"] * 6)}
+    found = pair([frames["best-prompt"], frames["tune-minimal"]])
+    assert [one.metric.value for one in found.candidates] == [1.0, 1.0]
+    assert (found.tests[0].wins, found.tests[0].losses, found.tests[0].difference.value) == (0, 0, 0.0)
+
+
+def test_a_case_whose_first_request_failed_scores_nothing_and_is_counted_as_failed():
+    gone = repeated("tune-minimal", ["", "x", "x", "x", "x", "x"], outcome=["failed"] + ["answered"] * 5)
+    found = pair([repeated("best-prompt", ["x"] * 6), gone]).candidates[1]
+    assert (found.metric.value, found.outcomes) == (0.5, {"answered": 1, "failed": 1})
+
+
+def test_an_answer_that_only_one_candidate_was_asked_for_tells_the_time_and_scores_nothing():
+    base = answers("best-prompt", RIGHT, RIGHT)
+    again = answers("best-prompt", ["wrong"] * 8, RIGHT, repeat=1_001, latency_ms=700.0)
+    found = pair([base, again, answers("tune-minimal", RIGHT, RIGHT)])
+    assert (found.candidates[0].metric.value, found.candidates[0].consistency) == (1.0, None)
+    assert found.candidates[0].latency_p99_ms > 600
+    assert not found.notes
+
+
+def test_tokens_cost_outcomes_and_labels_are_those_of_the_first_answers_and_times_those_of_all():
     columns = {
-        "outcome": ["answered", "refused", "refused"] * 2,
+        "outcome": ["answered", "answered", "refused"] * 2,
         "latency_ms": [100.0, 900.0, 900.0] * 2,
         "prompt_tokens": [10, 90, 90] * 2,
         "cost": [0.1, 0.9, 0.9] * 2,
     }
     found = pair([repeated("best-prompt", ["x"] * 6), repeated("tune-minimal", ["x"] * 6, **columns)])
     tune = found.candidates[1]
-    assert (tune.latency_p50_ms, tune.latency_p99_ms) == (100.0, 100.0)
+    assert (tune.latency_p50_ms, tune.cases) == (500.0, 2)
     assert (tune.prompt_tokens, tune.cost_per_request) == (10, pytest.approx(0.1))
     assert (tune.outcomes, tune.format_adherence, tune.macro_f1) == ({"answered": 2}, 1.0, 1.0)
     assert found.confusion["tune-minimal"] == {"x": {"x": 2}}

@@ -136,7 +136,7 @@ def test_a_refusal_is_systematic():
 def test_a_request_that_failed_for_good_is_of_no_kind():
     found = explained(answers("one", RIGHT, RIGHT, outcome=["failed", *["answered"] * 7])).candidates[0]
     assert (found.failed, found.by_kind, found.by_outcome) == (1, {}, {"failed": 1})
-    assert "`tunegate resume`" in found.remedies[0]
+    assert "`tunegate run`" in found.remedies[0]
 
 
 # ---------------------------------------------------------------- free text

@@ -58,7 +58,7 @@ class NoStore:
 def test_a_redirect_carries_nothing_elsewhere(
     status: int, tmp_path: Path, elsewhere: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.evaluate.engine.OUTAGE_S", 2)  # whoever followed would find an outage there
+    monkeypatch.setattr("tasks.evaluate.engine.workers.OUTAGE_S", 2)  # whoever followed would find an outage there
     leads_away = {"kind": "status", "status": status, "headers": {"location": elsewhere.url}}
     rule = {"call": "*", "times": None, "happens": leads_away}
     with embedded_server(tmp_path / "provider", faults=[rule]) as server:

@@ -29,10 +29,13 @@ class Closed(Workspace):
         return super().rows(partition, *columns)
 
 
-def begun(folder: Path, optimiser: dict[str, Any] | None = None, **prompts: Any) -> Workspace:
+def begun(
+    folder: Path, optimiser: dict[str, Any] | None = None, text_policy: dict[str, Any] | None = None, **prompts: Any
+) -> Workspace:
     """A run about to search its prompts on forty rows and to have more of them written."""
     settings = USE_CASE["prompts"] | {"optimiser": OPTIMISER | (optimiser or {})} | prompts
-    path = small_use_case(folder / "case", rows=220, split={"min_test": 20, "validation": 0.3}, prompts=settings)
+    sections = {"split": {"min_test": 20, "validation": 0.3}, "text_policy": text_policy or {}, "prompts": settings}
+    path = small_use_case(folder / "case", rows=220, **sections)
     return Closed(take_data_steps(begin(path, train=False)).folder)
 
 
@@ -103,7 +106,26 @@ def test_a_writer_without_a_better_idea_adds_no_prompt_and_that_is_said(own_home
         found = prompt_search.search(space, edge, unseen)
     assert len(found.tried) == len(space.prompts)
     assert "gepa found nothing better than local-base-small/described on its 24 rows." in found.notes
-    assert not space.folder.has("optimised_prompts.json")
+    assert json.loads(space.folder.read_bytes("optimised_prompts.json")) == {}
+
+
+def test_a_rerun_that_writes_nothing_leaves_no_prompt_of_the_one_before(own_home: Path, tmp_path: Path) -> None:
+    space = begun(tmp_path)
+    space.folder.write_json("optimised_prompts.json", {"local-base-small/gepa": {"name": "gepa"}})
+    with planted(space, own_home, lambda told: "```\nYou sort notes at quality 1.\n```") as edge:
+        prompt_search.search(space, edge, unseen)
+    assert json.loads(space.folder.read_bytes("optimised_prompts.json")) == {}
+
+
+def test_what_is_written_from_train_rows_is_refused_where_the_registry_may_hold_none(
+    own_home: Path, tmp_path: Path
+) -> None:
+    space = begun(tmp_path, text_policy={"few_shot_in_registry": False})
+    both = r"prompts\.optimiser.*quote train rows.*text_policy\.few_shot_in_registry"
+    with planted(space, own_home, better) as edge:
+        with pytest.raises(ConfigurationError, match=both):
+            prompt_search.search_panel(space, edge)
+        assert asked(edge) == []
 
 
 def test_a_refused_or_cut_off_text_costs_one_try_and_no_prompt(own_home: Path, tmp_path: Path) -> None:

@@ -236,6 +236,5 @@ def test_decoding_that_differs_between_prompts_is_said(own_home: Path, tmp_path:
 
 
 def test_an_unknown_name_in_the_grid_names_the_files(own_home: Path, tmp_path: Path) -> None:
-    space = begun(tmp_path, grid={"of": ["nobody"]})
     with pytest.raises(ConfigurationError, match=r"nobody.*There are: bad, best, described"):
-        prompt_search.variants(space)
+        begun(tmp_path, grid={"of": ["nobody"]})

@@ -12,7 +12,7 @@ from data_contracts.use_case import TaskKind
 from tasks.errors import ConfigurationError
 from tasks.evaluate.comparison import statistics
 from tasks.evaluate.comparison.clusters import Clusters, Figures, Sampling
-from tasks.evaluate.comparison.measure import Measure, first_answers, measure, side_by_side
+from tasks.evaluate.comparison.measure import Measure, first_answers, in_order, measure, side_by_side
 from tasks.evaluate.judging import preferences
 from tasks.evaluate.score import BY_KIND, ScorePolicy
 
@@ -23,7 +23,8 @@ JUDGE = "judge"
 class ComparisonPolicy:
     """What is measured against what. `slices` maps a case to its value of each slice, `clusters` to its group.
 
-    `preferences` are the judge's (JUDGED_COLUMNS), for the metric `judge`; `general` maps a tune to what it forgot.
+    `preferences` are the judge's (JUDGED_COLUMNS), for the metric `judge`; `general` maps a tune to what it forgot, and
+    `general_asked` names every tune that was to be asked, measured or not.
     """
 
     metric: str
@@ -43,6 +44,7 @@ class ComparisonPolicy:
     scoring: ScorePolicy = BY_KIND
     preferences: pd.DataFrame | None = None
     general: Mapping[str, GeneralScore] = field(default_factory=dict)
+    general_asked: frozenset[str] = frozenset()
     judge: JudgeReport | None = None
 
     @property
@@ -64,7 +66,8 @@ class Contest:
     """Candidates with their answers, and the metric on all cases and on each resample."""
 
     candidates: Sequence[Candidate]
-    sides: Sequence[pd.DataFrame]  # all answers of each, repeats among them
+    asked: Sequence[pd.DataFrame]  # all answers of each, by case and repeat: what time is told from
+    sides: Sequence[pd.DataFrame]  # those to cases and repeats that all were asked
     firsts: Sequence[pd.DataFrame]  # one answer a case
     clusters: Clusters
     measure: Measure
@@ -83,11 +86,13 @@ def line_up(answers: pd.DataFrame, candidates: Sequence[Candidate], case: Compar
         problem = f"the reference is not among the candidates {', '.join(names)}"
         raise ConfigurationError(case.reference, problem, "Name one of them.")
     sides = side_by_side(answers, names)
+    asked = [in_order(answers[answers["candidate"] == name]) for name in names]
     firsts = [first_answers(side) for side in sides]
     cases = list(firsts[0]["case"])
     clusters = Clusters.of(cases, case.clusters)
     metric = _measure(sides, cases, case)
-    return Contest(candidates, sides, firsts, clusters, metric, statistics.bootstrap(metric, clusters, case.sampling))
+    resampled = statistics.bootstrap(metric, clusters, case.sampling)
+    return Contest(candidates, asked, sides, firsts, clusters, metric, resampled)
 
 
 def _measure(sides: Sequence[pd.DataFrame], cases: Sequence[str], case: ComparisonPolicy) -> Measure:

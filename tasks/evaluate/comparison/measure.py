@@ -32,21 +32,28 @@ class ComparisonError(DataError):
 
 
 def side_by_side(answers: pd.DataFrame, candidates: Sequence[str]) -> list[pd.DataFrame]:
-    """Answers of each candidate, row by row the same cases and repeats; ComparisonError unless each answered all."""
+    """Answers of each candidate, row by row the same cases and repeats; ComparisonError unless each answered all cases.
+
+    A repeat that not every candidate was asked for, as one that only tells the time, is left out.
+    """
     if not candidates:
         raise ComparisonError("comparison", "there is no candidate", "Name at least one.")
     groups = dict(list(answers.groupby("candidate", sort=False)))
-    order = ["case", "repeat"]
-    sides = [groups.get(name, answers.iloc[:0]).sort_values(order, ignore_index=True) for name in candidates]
+    sides = [in_order(groups.get(name, answers.iloc[:0])) for name in candidates]
     for name, side in zip(candidates, sides, strict=True):
         problem = _problem(side, sides[0])
         if problem:
             raise ComparisonError(f"candidate {name}", problem, "Let every candidate answer the same cases.")
-    return sides
+    return _on_common_repeats(sides)
+
+
+def in_order(side: pd.DataFrame) -> pd.DataFrame:
+    """By case, then repeat."""
+    return side.sort_values(["case", "repeat"], ignore_index=True)
 
 
 def first_answers(side: pd.DataFrame) -> pd.DataFrame:
-    """One row a case: what time, tokens, money, outcomes and labels are counted on. Scores are averaged over repeats.
+    """One row a case: what tokens, money, outcomes and labels are counted on. Scores are averaged over repeats.
 
     A repeat shows how far answers vary. It is no further case, and no request that production would send.
     """
@@ -59,14 +66,26 @@ def _problem(side: pd.DataFrame, first: pd.DataFrame) -> str:
     twice = side.duplicated(["case", "repeat"])
     if twice.any():
         return f"it has {twice.sum()} cases twice"
-    if not side["case"].equals(first["case"]) or not side["repeat"].equals(first["repeat"]):
-        differing = set(zip(side["case"], side["repeat"], strict=True)) ^ set(
-            zip(first["case"], first["repeat"], strict=True)
+    mine, other = first_answers(side), first_answers(first)
+    if not mine[["case", "repeat"]].equals(other[["case", "repeat"]]):
+        differing = set(zip(mine["case"], mine["repeat"], strict=True)) ^ set(
+            zip(other["case"], other["repeat"], strict=True)
         )
-        return f"its {len(side)} cases are not those of {first['candidate'].iloc[0]} ({len(differing)} differ)"
-    if not side["expected"].equals(first["expected"]):
+        return f"its {len(mine)} cases are not those of {first['candidate'].iloc[0]} ({len(differing)} differ)"
+    if not mine["expected"].equals(other["expected"]):
         return f"the expected answers differ from those of {first['candidate'].iloc[0]}"
     return "answers without a score are among them" if side["score"].isna().any() else ""
+
+
+def _on_common_repeats(sides: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    asked = [pd.MultiIndex.from_frame(side[["case", "repeat"]]) for side in sides]
+    common = asked[0]
+    for index in asked[1:]:
+        common = common if index.equals(common) else common.intersection(index)
+    return [
+        side if len(index) == len(common) else side[index.isin(common)].reset_index(drop=True)
+        for side, index in zip(sides, asked, strict=True)
+    ]
 
 
 def given_labels(side: pd.DataFrame) -> npt.NDArray[np.object_]:
@@ -90,9 +109,14 @@ def share_exact(side: pd.DataFrame, kind: TaskKind) -> Figures:
 
 
 def _over_repeats(side: pd.DataFrame, values: npt.NDArray[np.generic]) -> Figures:
-    """One mean a case of one value an answer; rows of a case stand together."""
+    """One mean a case of one value an answer; rows of a case stand together, its first answer at their head.
+
+    A repeat that failed tells nothing of the model and is left out. A case whose first request failed scores 0.
+    """
     starts = np.flatnonzero(~side["case"].duplicated())
-    return np.asarray(np.add.reduceat(values.astype(np.float64), starts) / np.diff([*starts, len(side)]))
+    told = (side["outcome"] != "failed").to_numpy(np.float64)
+    total, count = (np.add.reduceat(figures, starts) for figures in (told * values.astype(np.float64), told))
+    return np.asarray(np.where(told[starts] > 0, total / np.maximum(count, 1), 0.0))
 
 
 # ---------------------------------------------------------------- measures

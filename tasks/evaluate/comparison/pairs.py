@@ -66,6 +66,6 @@ def _shown(duel: Duel, level: float, minimum_effect: float) -> dict[str, object]
     spread = statistics.variance(duel.measure, duel.clusters, duel.resampled)
     return {
         "difference": statistics.interval(mine - other, duel.resampled[0] - duel.resampled[1]),
-        "cases_needed": statistics.cases_needed(mine - other, spread, level),
+        "cases_needed": statistics.cases_needed(duel.measure, duel.clusters, spread, level),
         "power": statistics.achieved_power(minimum_effect, duel.measure, spread, level),
     }

@@ -1,5 +1,6 @@
 """Intervals and paired tests. Candidates answer the same cases, so every figure is resampled by case, or by cluster."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from data_contracts.evidence import Interval
 from tasks import power
 from tasks.evaluate.comparison.clusters import BLOCK_CELLS, Clusters, Figures, Sampling
-from tasks.evaluate.comparison.measure import MacroF1, MeanScore, Measure, macro_f1
+from tasks.evaluate.comparison.measure import MacroF1, MeanScore, Measure, macro_f1, overall
 
 Statistic = Callable[[Figures], Figures]
 """The difference of two candidates, for rows of 0 and 1 (rows x clusters) that say where they trade places."""
@@ -142,7 +143,27 @@ def variance(pair: Measure, clusters: Clusters, resampled: Figures) -> float:
     return float(len(pair.expected) * (resampled[0] - resampled[1]).var())
 
 
-def cases_needed(difference: float, spread: float, alpha: float) -> int | None:
+def differing(pair: Measure, clusters: Clusters) -> int:
+    """Clusters that tell two candidates apart; the others say nothing to a test."""
+    if isinstance(pair, MacroF1):
+        return len(np.unique(clusters.codes[pair.given[0] != pair.given[1]]))
+    return int(np.count_nonzero(np.abs(clusters.sums(pair.per_case[0] - pair.per_case[1])) > 1e-9))
+
+
+def cases_needed(pair: Measure, clusters: Clusters, spread: float, alpha: float) -> int | None:
+    """Cases that show the difference by `cases_for`, and on which the exact test can pass; None where none is to show.
+
+    The clusters that differ are taken to grow with the cases.
+    """
+    mine, other = overall(pair)
+    planned, units = cases_for(float(mine - other), spread, alpha), differing(pair, clusters)
+    if planned is None or units == 0:
+        return None
+    cases: int = pair.per_case.shape[1]
+    return max(planned, math.ceil(power.least_differing(alpha) * cases / units))
+
+
+def cases_for(difference: float, spread: float, alpha: float) -> int | None:
     """Paired cases that show a difference at level alpha with power 0.8; None where there is none to show.
 
     `spread` is the `variance` of the difference. Connor's formula rests on d^2 / s alone, s being the mean squared

@@ -5,7 +5,7 @@ import pandas as pd
 
 from tasks.evaluate.comparison.clusters import Figures
 
-ENOUGH_TIMED = 100  # of fewer answers a high percentile is little more than the slowest
+ENOUGH_TIMED = 30  # of fewer answers a high percentile is little more than the slowest
 UNSERVED = ["failed", "rejected"]  # requests that brought no answer of the model
 
 
@@ -14,29 +14,28 @@ def format_adherence(side: pd.DataFrame) -> float:
     return float((side["outcome"] == "answered").mean())
 
 
-def timed(side: pd.DataFrame, column: str = "latency_ms") -> Figures:
-    """Milliseconds of the answers whose time counts, NaN for the others: one value a case.
-
-    Those that could be parsed (all, where none could) and were asked in this run: a stored answer keeps the time of
-    the day it was asked. Where fewer than ENOUGH_TIMED were asked now, those of other days count too.
-    """
-    times = side[column].to_numpy(np.float64)
+def times(side: pd.DataFrame, column: str = "latency_ms") -> Figures:
+    """Milliseconds, one value an answer; NaN where it could not be parsed (unless none could) or was not timed."""
+    found = side[column].to_numpy(np.float64)
     answered = (side["outcome"] == "answered").to_numpy(bool)
-    known = np.where(answered, times, np.nan) if answered.any() else times
-    now = np.where(side["stored"].to_numpy(bool), np.nan, known)
-    return now if np.count_nonzero(~np.isnan(now)) >= ENOUGH_TIMED else known
+    return np.where(answered, found, np.nan) if answered.any() else found
+
+
+def times_now(side: pd.DataFrame, column: str = "latency_ms") -> Figures:
+    """The same, NaN for stored answers besides: they keep the time of the day they were asked."""
+    return np.where(side["stored"].to_numpy(bool), np.nan, times(side, column))
+
+
+def timed(side: pd.DataFrame, column: str = "latency_ms") -> Figures:
+    """Milliseconds to show: of answers asked in this run; where fewer than ENOUGH_TIMED were, of other days too."""
+    now = times_now(side, column)
+    return now if np.count_nonzero(~np.isnan(now)) >= ENOUGH_TIMED else times(side, column)
 
 
 def percentiles(times: Figures, *points: float) -> list[float | None]:
     """Percentiles of the known times; None where none is known, as for the answers of a batch."""
     known = times[~np.isnan(times)]
     return [float(np.percentile(known, point)) if len(known) else None for point in points]
-
-
-def of_other_days(side: pd.DataFrame) -> bool:
-    """Whether most of the times that count are those of stored answers."""
-    counted = ~np.isnan(timed(side))
-    return bool(counted.any() and side["stored"].to_numpy(bool)[counted].mean() > 0.5)
 
 
 def mean_tokens(side: pd.DataFrame) -> tuple[float, float]:

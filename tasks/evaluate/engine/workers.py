@@ -50,6 +50,7 @@ class Engine:
     async def _work(self) -> None:
         while self._queue:
             self._kept.add(await self._settle(self._queue.popleft()))
+            await asyncio.sleep(0)  # whatever has come is kept before another question goes out
 
     async def _settle(self, question: "Question") -> StoredAnswer:
         """Ask until there is an answer, or no hope of one."""
@@ -88,7 +89,7 @@ class Engine:
     async def _turn(self, tokens: float) -> None:
         """Wait in line until the pace lets one more request out."""
         async with self._door:
-            while len(self._kept.waiting) + self._pace.in_flight >= self._workers:
+            while self._kept.at_risk + self._pace.in_flight >= self._workers:
                 await self._kept.stored()  # what a kill costs is bounded, however slow the store is
             while (pause := self._pace.wait(tokens, time.monotonic())) > 0:
                 self._news.clear()
@@ -118,7 +119,7 @@ class Engine:
         now, busy, was_down = time.monotonic(), failure.status == 429, self._pace.down
         explained = busy and self._pace.refused(ticket, now, headers)
         if failure.status == 503:
-            self._pace.overloaded(ticket, now)
+            self._pace.overloaded(question.request, ticket, now, told=bool(failure.retry_after))
         if failure.retry_after or (busy and not explained):
             self._pace.hold(failure.retry_after or BACKOFF_S, now)
         if failure.transient and not busy:

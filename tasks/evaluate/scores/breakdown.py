@@ -9,6 +9,7 @@ import pandas as pd
 
 from data_contracts.contract import Contract
 from data_contracts.evidence import LabelScore
+from data_contracts.text import canonical_json
 from data_contracts.use_case import TaskKind
 from tasks.evaluate.comparison.measure import ComparisonError, given_labels
 from tasks.evaluate.score import ScorePolicy, leaves, score
@@ -53,9 +54,9 @@ def by_field(side: pd.DataFrame, named: Collection[str] | None = None) -> dict[s
 
 
 def exact_match(side: pd.DataFrame) -> float:
-    """Share of outputs that are the expected text as it stands. ComparisonError without cases."""
+    """Share of outputs that are the expected text as it stands, or the same JSON. ComparisonError without cases."""
     answered = _some(side)["outcome"] == "answered"
-    return float((answered & (side["output"] == side["expected"])).mean())
+    return float((answered & (side["output"].map(_as_it_stands) == side["expected"].map(_as_it_stands))).mean())
 
 
 def schema_adherence(side: pd.DataFrame) -> float | None:
@@ -79,6 +80,14 @@ def further(side: pd.DataFrame, kind: TaskKind, contract: Contract, policy: Scor
     if adherence is not None:
         found["schema_adherence"] = adherence
     return found | {"exact_match": exact_match(side)}
+
+
+def _as_it_stands(text: str) -> str:
+    """Spaces between the parts of a JSON text, and the order of its fields, say nothing."""
+    try:
+        return canonical_json(json.loads(text))
+    except ValueError:
+        return text
 
 
 def _some(side: pd.DataFrame) -> pd.DataFrame:

@@ -106,29 +106,34 @@ def measure(contender: Contender, row: Row, served: Served, folder: Path) -> Run
     contender.prepare(folder, job)
     served.reset(row.behaviour)
     environment = contender.environment(folder, served.origin)
+    delivered = None
     if row.kind == "kill":
-        kill_half_way(contender.command(folder, False), environment, served, row.cases)
+        delivered = kill_half_way(contender.command(folder, False), environment, served, row.cases)
     before = machine_busy_s()
     cost = _metered(contender.command(folder, row.kind == "kill"), environment, folder)
     busy = machine_busy_s() - before
     counts, said, heavy = served.counts(), contender.said(folder), folder / "heavy.json"
+    if delivered is not None:
+        counts.only_these_count_twice(delivered)
     others = max(0.0, busy - cost.cpu_s - counts.cpu_s) / (cost.wall_s * (os.cpu_count() or 1))
     libraries = tuple(json.loads(heavy.read_text())) if heavy.exists() else ()
     complaint = "" if said else f"exit {cost.code}: {_last_line(folder / 'printed.txt')}"
     return Run(row, *cost, said, counts, others, libraries, complaint)
 
 
-def kill_half_way(command: Iterable[str], environment: dict[str, str], served: Served, cases: int) -> None:
-    """Start it, and take its whole process group down once half of the cases have been answered."""
+def kill_half_way(command: Iterable[str], environment: dict[str, str], served: Served, cases: int) -> set[int]:
+    """Start it, and take its whole process group down once half of the cases have been answered: those cases."""
     process = subprocess.Popen(
         [*command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
     )
     deadline = time.monotonic() + MOST_S
     while len(served.counts().answers_by_case) < cases / 2 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
+    delivered = set(served.counts().answers_by_case)
     with suppress(ProcessLookupError):  # it stopped by itself
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    return delivered
 
 
 def machine_busy_s() -> float:

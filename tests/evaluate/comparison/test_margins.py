@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from data_contracts.evidence import GeneralScore, Interval
@@ -63,17 +64,62 @@ def test_answers_of_a_batch_have_no_time_of_their_own_and_the_margin_is_unknown(
 
 
 def test_stored_answers_keep_the_clock_of_their_day_and_do_not_count_beside_enough_new_ones():
-    old = [True] * 250 + [False] * 150
-    mine = side("tune-minimal", latency_ms=[900.0] * 250 + [100.0] * 150, stored=old)
+    old = [True] * 370 + [False] * 30
+    mine = side("tune-minimal", latency_ms=[900.0] * 370 + [100.0] * 30, stored=old)
     found = measured(mine)["latency"]
     assert (found.figure.value, found.note) == (1.0, "")
 
 
-def test_where_few_answers_are_new_the_stored_ones_count_and_that_is_said():
-    mine = side("tune-minimal", latency_ms=[900.0] * 390 + [100.0] * 10, stored=[True] * 390 + [False] * 10)
-    found = measured(mine)["latency"]
-    assert found.figure.value == 9.0
-    assert found.note.startswith("most answers of tune-minimal are stored")
+@pytest.mark.parametrize("stored", ["tune-minimal", "best-prompt"])
+def test_a_latency_of_another_day_beside_one_of_today_is_unknown_and_what_helps_is_said(stored):
+    old = {"latency_ms": [900.0] * 371 + [100.0] * 29, "stored": [True] * 371 + [False] * 29}
+    frames = [side(name, **(old if name == stored else {})) for name in ("tune-minimal", "best-prompt")]
+    found = measured(*frames)["latency"]
+    assert found.figure is None
+    assert found.note.startswith(f"too few answers of {stored} to the same cases were asked in this run")
+    assert "`evaluation.repeats`" in found.note
+    assert "`gates.tiers: {latency: should}`" in found.note
+
+
+def test_where_both_are_stored_their_times_count_and_that_is_said():
+    found = measured(*(side(name, latency_ms=200.0, stored=True) for name in ("tune-minimal", "best-prompt")))
+    assert found["latency"].figure == Interval(value=1, low=1, high=1)
+    assert found["latency"].note.startswith("answers of both are stored")
+
+
+def asked_again(base, cases, **columns):
+    """With a further answer to the first of its cases, timed today."""
+    again = base.head(cases).assign(stored=False, **{"repeat": 1_001} | columns)
+    return pd.concat([base, again]).sort_values(["case", "repeat"], ignore_index=True)
+
+
+def test_answers_asked_again_make_the_latency_of_stored_ones_known_on_the_same_cases():
+    length = np.linspace(1, 3, CASES)  # the first cases are the short ones
+    base = asked_again(side("best-prompt", latency_ms=900.0, stored=True), 30, latency_ms=100 * length[:30])
+    found = measured(side("tune-minimal", latency_ms=100 * length), base)["latency"]
+    assert (found.figure, found.note) == (Interval(value=1, low=1, high=1), "")
+    few = asked_again(side("best-prompt", latency_ms=900.0, stored=True), 29, latency_ms=100.0)
+    assert measured(side("tune-minimal"), few)["latency"].figure is None
+
+
+def test_every_answer_of_today_tells_the_time_repeats_too():
+    mine = asked_again(side("tune-minimal"), CASES, latency_ms=300.0)
+    policy = MarginPolicy(SINGLE.clusters, SINGLE.sampling, latency_quantile=0.75)
+    assert measured(mine, policy=policy)["latency"].figure.value == 3.0
+
+
+def test_a_small_test_set_that_was_asked_today_is_timed():
+    few = MarginPolicy(Clusters(np.arange(8)), Sampling(seed=1))
+    frames = [side(name, latency_ms=200.0).head(8) for name in ("tune-minimal", "best-prompt")]
+    assert measured(*frames, few)["latency"].figure.value == 1.0
+
+
+def test_a_ratio_that_is_not_finite_is_unknown_and_said():
+    found = measured(side("tune-minimal"), side("best-prompt", latency_ms=0.0))["latency"]
+    assert (found.figure, found.note) == (None, "best-prompt took 0 ms, or too few were timed")
+    rarely = side("best-prompt", cost=[0.001] + [0.0] * (CASES - 1))
+    found = measured(side("tune-minimal"), rarely)["cost"]
+    assert (found.figure, found.note) == (None, "too few requests of best-prompt cost anything")
 
 
 def test_cost_is_the_ratio_of_what_a_served_request_costs():
@@ -131,3 +177,11 @@ def test_general_tasks_stand_beside_the_base_model():
     policy = MarginPolicy(SINGLE.clusters, SINGLE.sampling, general={"tune-minimal": score})
     found = measured(side("tune-minimal"), policy=policy)["general tasks"]
     assert (found.reference, found.unit, found.figure, found.note) == ("base", "points", part, "50 tasks")
+
+
+def test_general_tasks_that_were_asked_and_not_answered_are_unknown_and_not_left_out():
+    policy = MarginPolicy(SINGLE.clusters, SINGLE.sampling, general_asked=frozenset({"tune-minimal"}))
+    found = measured(side("tune-minimal"), policy=policy)["general tasks"]
+    assert (found.reference, found.figure) == ("base", None)
+    assert found.note == "base model or tune did not answer"
+    assert "general tasks" not in measured(side("tune-minimal"))

@@ -78,3 +78,20 @@ def test_a_single_case_has_a_saving_without_a_width():
 def test_sides_of_other_cases_are_an_error():
     with pytest.raises(ComparisonError, match="differ in 1 cases"):
         saving_per_request(side("best-prompt", [0.1, 0.1]), side("tune", [0.1]), 7)
+
+
+@pytest.mark.parametrize("who", ["best-prompt", "tune"])
+def test_a_rejected_request_is_no_cheap_one(who):
+    costs = {"best-prompt": [0.002, 0.002], "tune": [0.001, 0.001]} | {who: [0.0, {"tune": 0.001}.get(who, 0.002)]}
+    sides = {name: side(name, cost) for name, cost in costs.items()}
+    sides[who] = sides[who].assign(outcome=["rejected", "answered"])
+    assert saving_per_request(sides["best-prompt"], sides["tune"], 7).value == pytest.approx(0.001)
+
+
+def test_cases_of_a_group_are_drawn_as_one():
+    prompt = side("best-prompt", np.repeat(np.random.default_rng(3).normal(0.005, 0.001, 20), 10))
+    tune = side("tune", [0.001] * 200)
+    groups = {f"c{case:03}": str(case // 10) for case in range(200)}
+    alone, together = saving_per_request(prompt, tune, 7), saving_per_request(prompt, tune, 7, groups)
+    assert together.value == alone.value
+    assert together.high - together.low > 2 * (alone.high - alone.low)

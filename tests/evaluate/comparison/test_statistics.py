@@ -8,6 +8,7 @@ from tasks.evaluate.comparison.measure import MacroF1, MeanScore, overall
 from tasks.evaluate.comparison.statistics import (
     achieved_power,
     bootstrap,
+    cases_for,
     cases_needed,
     holm,
     interval,
@@ -177,19 +178,35 @@ def test_holm_multiplies_the_smallest_p_by_the_number_of_tests_and_keeps_the_ord
     ("difference", "discordant", "cases"), [(0.05, 0.20, 626), (0.10, 0.20, 155), (-0.05, 0.2, 626)]
 )
 def test_cases_needed_for_right_or_wrong_are_those_of_connor(difference, discordant, cases):
-    assert cases_needed(difference, discordant - difference**2, alpha=0.05) == cases
+    assert cases_for(difference, discordant - difference**2, alpha=0.05) == cases
 
 
 def test_so_many_cases_show_the_difference_with_the_stated_power():
     draw = np.random.default_rng(11)
-    cases = cases_needed(0.1, 0.3 - 0.1**2, alpha=0.05)  # 20 % wins, 10 % losses
+    cases = cases_for(0.1, 0.3 - 0.1**2, alpha=0.05)  # 20 % wins, 10 % losses
     outcomes = draw.multinomial(cases, [0.2, 0.1, 0.7], size=2_000)
     shown = [mcnemar(int(wins), int(losses)) < 0.05 for wins, losses, _ in outcomes]
     assert 0.75 <= np.mean(shown) <= 0.83  # the exact test is a little stricter than the approximation
 
 
+@pytest.mark.parametrize(("won", "of", "alpha", "least"), [(4, 300, 0.05, 450), (1, 1, 0.05, 6), (1, 1, 0.0125, 8)])
+def test_on_the_cases_needed_the_exact_test_can_pass(won, of, alpha, least):
+    pair = MeanScore(np.array([[1.0] * of, [0.0] * won + [1.0] * (of - won)]))
+    found = cases_needed(pair, single(pair), variance(pair, single(pair), np.empty(0)), alpha)
+    assert found >= least
+    assert mcnemar(round(found * won / of), 0) < alpha
+
+
+def test_among_groups_the_exact_test_can_pass_on_those_that_differ():
+    pair = MeanScore(np.array([[1.0] * 60, [0.0] * 30 + [1.0] * 30]))
+    groups = Clusters(np.arange(60) // 20)  # two of three differ
+    assert cases_needed(pair, groups, 0.01, 0.05) == 6 * 60 / 2
+    labels = macro([0] * 30 + [1] * 30, [[0] * 30 + [1] * 30, [1] * 30 + [1] * 30], 2)
+    assert cases_needed(labels, groups, 0.01, 0.05) == 6 * 60 / 2
+
+
 def test_no_difference_needs_no_number_of_cases():
-    assert cases_needed(0.0, 0.2, alpha=0.05) is None
+    assert cases_for(0.0, 0.2, alpha=0.05) is None
 
 
 def test_the_spread_of_macro_f1_agrees_with_accuracy_where_both_mean_the_same():

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tasks.evaluate.engine.pace import OPENING_S, UNHURRIED, Pace, Ticket
+from tasks.evaluate.engine.pace import OPENING_S, OVERLOADED, SHARE, UNHURRIED, Pace, Ticket
 from tests.evaluate.limited_server import Server, run
 
 
@@ -28,6 +28,12 @@ def land(pace: Pace, count: int, now: float = 10.0) -> None:
         pace.answered(now)
 
 
+def overload(pace: Pace, now: float) -> None:
+    """As many 503s as are no accident, to requests that left at that time."""
+    for number in range(OVERLOADED):
+        pace.overloaded(f"question {number}", Ticket(number, now, 1), now)
+
+
 def limits(limit: str, remaining: str, what: str = "requests") -> dict[str, str]:
     return {f"x-ratelimit-limit-{what}": limit, f"x-ratelimit-remaining-{what}": remaining}
 
@@ -47,20 +53,52 @@ def test_it_opens_step_by_step_and_is_open_before_a_common_answer_is_back():
 
 def test_one_overload_halves_once_however_many_requests_it_hits():
     pace = opened(64)
-    for ticket in send(pace, 64):
+    for number, ticket in enumerate(send(pace, 64)):
         pace.in_flight -= 1
-        pace.overloaded(ticket, now=11)
+        pace.overloaded(f"question {number}", ticket, now=11)
     assert len(send(pace, 100, now=11)) == 32
 
 
 def test_after_an_overload_every_answer_adds_one_up_to_half_of_what_was_too_much():
     pace = opened(64)
     for number in range(2):
-        pace.overloaded(Ticket(number, 10.0 + number, 1), now=10.5 + number)
+        overload(pace, now=10.5 + number)
     assert len(send(pace, 100, now=20)) == 16
-    pace.overloaded(Ticket(99, 20, 1), now=21)
+    overload(pace, now=21)
     land(pace, 16)
     assert len(send(pace, 100, now=22)) == 9
+
+
+@pytest.mark.parametrize("most", [8, 32, 128])
+def test_a_503_now_and_then_changes_nothing(most: int) -> None:
+    pace = opened(most)
+    for number in range(50):
+        pace.overloaded(f"question {number}", Ticket(number, 10.0 + number, 1), now=10.0 + number)
+        pace.in_flight += 50
+        land(pace, 50, now=10.5 + number)
+    assert len(send(pace, 200, now=100)) == most
+
+
+def test_one_question_that_meets_a_503_every_time_is_no_overload() -> None:
+    pace = opened(64)
+    for number in range(50):
+        pace.overloaded("always the same", Ticket(number, 10.0 + number, 1), now=10.0 + number)
+    assert len(send(pace, 100, now=100)) == 64
+
+
+def test_a_lone_503_with_a_retry_after_halves() -> None:
+    pace = opened(64)
+    pace.overloaded("question", Ticket(1, 10, 1), now=11, told=True)
+    assert len(send(pace, 100, now=11)) == 32
+
+
+def test_of_many_in_flight_a_small_share_may_meet_a_503() -> None:
+    pace, enough = opened(128), int(SHARE * 128)
+    for number in range(enough - 1):
+        pace.overloaded(f"question {number}", Ticket(number, 10.0, 1), now=10)
+    assert len(send(pace, 100, now=10)) == 100
+    pace.overloaded("one more", Ticket(enough, 10.0, 1), now=10)
+    assert len(send(pace, 100, now=10)) == 0
 
 
 def test_a_hold_holds_for_everybody_and_ends_on_time():
