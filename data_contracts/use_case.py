@@ -90,7 +90,9 @@ class Budget(Strict):
 class TextPolicy(Strict):
     """Where row text may appear outside the run folder."""
 
-    few_shot_in_registry: bool = Field(True, description="Few-shot examples stand in the registered model")
+    few_shot_in_registry: bool = Field(
+        True, description="Few-shot examples, and prompts that a library wrote from train rows, stand in the registry"
+    )
     excerpts_in_report: bool = Field(True, description="Failing cases are quoted in report.html")
 
 

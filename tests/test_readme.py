@@ -46,6 +46,7 @@ def test_make_knows_the_target(command: str) -> None:
     subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", QUICK)
 def test_a_quick_command_runs(shell: Shell, command: str) -> None:
     done = shell(*command.split()[1:])

@@ -184,6 +184,7 @@ def test_an_s3_path_is_a_key_a_glob_a_folder_or_a_prefix(storage, bucket):
     assert expand("data_o") == ["data_old/d.csv"]
 
 
+@pytest.mark.slow
 def test_more_keys_than_one_page_holds_are_all_listed(storage, bucket):
     for number in range(1005):
         storage.write(f"s3://{bucket}/many/{number:04}.csv", b"x")

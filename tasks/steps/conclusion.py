@@ -136,7 +136,7 @@ def _record(space: Workspace, trial: TrialRef, edge: Edge) -> TrialRecord:
         verdict=folder.read_json("verdict.json", Verdict),
         failures=folder.read_json("failures.json", FailureReport),
         recommendation=folder.read_json("recommendation.json", Recommendation),
-        effort=effort(space),
+        effort=effort(space, edge.ledger),
         answers=folder.read_frame("answers.parquet"),
         inputs=dict(zip(test["id"], test["input"], strict=True)),
         cost=actual_cost(space, edge),

@@ -62,7 +62,7 @@ LASTING = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_random_trial_pays_once_and_comes_to_the_same_end(
     seed: int, forks: Forks, use_case: Path, expected: Undisturbed, tmp_path: Path
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_random_trial_pays_once_and_comes_to_the_same_end(
     assert not found, f"seed {seed}: {drawn(seed, expected)}, exits {course.exits}: {found}"
 
 
-@pytest.mark.parametrize("points", [BUYING, JUDGING], ids=["buying", "judging"])
+@pytest.mark.parametrize("points", [BUYING, pytest.param(JUDGING, marks=pytest.mark.slow)], ids=["buying", "judging"])
 def test_a_trial_that_dies_at_one_point_after_the_other_ends_as_if_it_had_not(
     points: tuple[str, ...], forks: Forks, use_case: Path, expected: Undisturbed, tmp_path: Path
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_purchase_of_unknown_fate_is_parked_until_a_person_answers(
     assert course.answers[0].startswith("--found ftjob-")
 
 
-@pytest.mark.parametrize("wanted", ["same", "other"])
+@pytest.mark.parametrize("wanted", ["same", pytest.param("other", marks=pytest.mark.slow)])
 def test_processes_at_once_buy_one_job_an_intent(
     wanted: str, forks: Forks, use_case: Path, expected: Undisturbed, tmp_path: Path
 ) -> None:

@@ -174,6 +174,7 @@ def test_a_form_that_ran_out_of_time_is_asked_again_on_a_retry(here: Deployed) -
     assert here.work(flow_run).name == "Completed"
 
 
+@pytest.mark.slow
 def test_a_tick_in_the_starting_form_is_a_yes_to_the_first_estimate(here: Deployed) -> None:
     flow_run = here.start(approve_spending=True, settings={"fine_tune.generation": 3})
     state = here.prefect.run(flow_run).state
@@ -210,6 +211,7 @@ def test_where_only_prefect_may_approve_the_command_line_says_how_to_do_it_there
     assert "--yes" not in str(needed.value)
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_over_with_a_yes_of_its_own_and_the_form_is_void(here: Deployed) -> None:
     waiting = here.start(settings={"fine_tune.generation": 4})
     run = here.row(waiting).run

@@ -146,6 +146,7 @@ def test_a_trial_without_training_compares_prompts_with_the_champion(first: Verd
     assert {item["candidate"]["name"] for item in candidates} == {"champion", "best-prompt"}
 
 
+@pytest.mark.slow
 def test_a_tune_on_shuffled_labels_is_not_promoted(place: RunningServer) -> None:
     """Labels of train rotated, those of validation and test right: whoever learns them is wrong."""
     folder = place.state.parent / "shuffled"

@@ -171,6 +171,7 @@ def test_a_run_keeps_the_use_case_and_the_prompts_it_started_with(tmp_path: Path
     assert again.case.use_case.title == ""
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_file_of_a_step_is_mended_by_taking_the_step_again(tmp_path: Path) -> None:
     reached = begin(small_use_case(tmp_path / "case", rows=80, **SMALL))
     for name, step in STEPS.items():
