@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from data_contracts.money import Price
 from data_contracts.provider import Aws, ProviderSettings
@@ -146,7 +147,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"name": "bedrock", "batch": True, "aws": Aws(region="us-west-2")}, "provider.batch"),
     ({"name": "bedrock", "stream": True, "aws": Aws(region="us-west-2")}, "provider.stream"),
     ({"name": "sagemaker", "stream": True, "aws": Aws(region="us-west-2")}, "provider.stream"),
-    ({"name": "openai", "batch": True, "stream": True}, "provider.stream"),
 ]
 
 
@@ -161,6 +161,11 @@ def test_a_way_to_answer_that_a_provider_has_not_is_refused_when_it_is_connected
     with pytest.raises(ConfigurationError) as refused:
         connect(settings)
     assert refused.value.where == field
+
+
+def test_batch_and_stream_exclude_each_other():
+    with pytest.raises(ValidationError, match="batch and stream exclude each other"):
+        ProviderSettings(name="openai", batch=True, stream=True)
 
 
 def test_who_streams_says_so_to_whoever_asks(server: RunningServer):
