@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 UV     := $(shell command -v uv)
-EXTRAS := --extra postgres --extra together --extra dask --extra odcs --extra gepa
+EXTRAS := --extra postgres --extra together --extra dask --extra odcs --extra gepa --extra signing --extra auth --extra docker --extra kubernetes
 
 .DEFAULT_GOAL := help
 SEEDS  ?= 1..20

@@ -61,6 +61,9 @@ class Candidate(Strict):
     endpoint: str = Field("", description="Name under `endpoints` of where it answers; empty: `provider`")
     prompt: Prompt
     examples: str = Field("", description="sha256 of the file its few-shot examples come from; empty without any")
+    training_data: Literal["known", "unknown"] = Field(
+        "known", description="unknown: the tune was adopted, and may have learnt test rows"
+    )
 
     @property
     def digest(self) -> str:

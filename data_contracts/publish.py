@@ -5,12 +5,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from data_contracts.audit import AuditReport
 from data_contracts.candidate import Prompt
 from data_contracts.contest import Comparison, Verdict, VerdictRef
 from data_contracts.contract import Contract
 from data_contracts.curation import CurationReport
 from data_contracts.evidence import FailureReport
+from data_contracts.lifetimes import WatchReport
 from data_contracts.money import Estimate
+from data_contracts.monitoring import MonitorReport
 from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.use_case import UseCase
 from data_contracts.worth import Effort, Recommendation
@@ -31,6 +34,9 @@ SHAPES: dict[str, type[BaseModel]] = {
     "effort": Effort,
     "estimate": Estimate,  # `tunegate estimate --json`
     "run": VerdictRef,  # `tunegate run --json`
+    "watch": WatchReport,  # `tunegate watch --json`
+    "monitor": MonitorReport,
+    "audit": AuditReport,  # `tunegate audit --json`
 }
 
 

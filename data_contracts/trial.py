@@ -66,6 +66,14 @@ class TrialOptions(Strict):
         title="Resume a stopped run",
         description="Its name, as the command tunegate status lists it; empty: a new run",
     )
+    reason: str = Field(
+        "", title="Why", max_length=300, description="Why this trial is started, for whoever reads its record later"
+    )
+    otherwise: dict[str, Any] = Field(
+        default_factory=dict,
+        title="If nobody is promoted",
+        description="Other settings of a second trial that then follows by itself, as the base-model watch asks for it",
+    )
 
 
 class TrialRef(Document):

@@ -13,6 +13,7 @@ from data_contracts.contract import Contract
 from data_contracts.data_policy import Curation, Leakage, Source, Split
 from data_contracts.evaluation import Evaluation
 from data_contracts.gates import Economics, Gates
+from data_contracts.operation import Approvals, Monitor, Watch
 from data_contracts.prompting import Prompts
 from data_contracts.provider import ProviderSettings
 from data_contracts.strict import Strict
@@ -126,6 +127,9 @@ class UseCase(Strict):
     budget: Budget = Budget()
     economics: Economics = Economics()
     text_policy: TextPolicy = TextPolicy()
+    approvals: Approvals = Approvals()
+    watch: Watch = Watch()
+    monitor: Monitor = Monitor()
     schedule: Schedule | None = None
 
     @property

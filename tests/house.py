@@ -13,7 +13,7 @@ MAX_LINES = 300
 # From top to bottom: an import goes down, or stays within its floor.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("flows", "deployments"),
-    ("tasks.prefect_tasks", "tasks.prefect_artifacts"),
+    ("tasks.prefect_tasks", "tasks.prefect_artifacts", "tasks.prefect_events"),
     ("tasks.steps",),
     ("tasks.workspace", *(f"tasks.{stage}" for stage in STAGES)),
     (
@@ -26,6 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "tasks.purse",
         "tasks.storage",
         "tasks.run_folder",
+        "tasks.signing",
         "tasks.power",
         "tasks.clock",
         "tasks.home",
@@ -34,15 +35,16 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 SEPARATE = FLOORS[3]  # whose members do not import each other: what two of them need lies one floor down
 VENDORS = {
-    "prefect": ("flows", "deployments", "tasks.prefect_tasks", "tasks.prefect_artifacts"),
+    "prefect": ("flows", "deployments", "tasks.prefect_tasks", "tasks.prefect_artifacts", "tasks.prefect_events"),
     "great_expectations": ("tasks.curate.validate",),
     "datacontract": ("tasks.curate.odcs",),
     "open_data_contract_standard": ("tasks.curate.odcs",),
-    "mlflow": ("tasks.register",),
+    "mlflow": ("tasks.register", "tasks.watch.traces"),
     "boto3": ("tasks.storage", "tasks.providers"),
     "botocore": ("tasks.storage", "tasks.providers"),
     "openai": ("tasks.providers",),
     "gepa": ("tasks.evaluate.optimise",),
+    "model_signing": ("tasks.signing",),
 }
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Row, func, literal, select, true, update
 from data_contracts.answers import StoredAnswer
 from tasks.errors import ResumableError
 from tasks.ledger import tables as table
-from tasks.ledger.database import Database
+from tasks.ledger.operating import Operating
 from tasks.ledger.rows import (
     ENTERED_FROM,
     Approval,
@@ -28,7 +28,7 @@ CHUNK = 500  # values in one IN (...)
 BATCH = 100_000  # texts remembered by one statement
 
 
-class Ledger(Database):
+class Ledger(Operating):
     """One ledger, open in any number of processes: `url`, else TUNEGATE_LEDGER_URL, else ledger.db at home."""
 
     # ------------------------------------------------------------ purchases

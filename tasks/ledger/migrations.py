@@ -7,7 +7,7 @@ is refused, and a kill leaves the old format whole.
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Connection, Float
+from sqlalchemy import Column, Connection, Float, String, inspect
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -39,4 +39,10 @@ def _to_3(operations: "Operations") -> None:
         operations.create_index(f"ix_spend_of_{grouped}", "spend", [grouped, "spent_at", "amount"])
 
 
-_STEPS: Mapping[int, Callable[["Operations"], None]] = {2: _to_2, 3: _to_3}
+def _to_4(operations: "Operations") -> None:
+    """How somebody said yes."""
+    if inspect(operations.get_bind()).has_table("approvals"):
+        operations.add_column("approvals", Column("how", String))
+
+
+_STEPS: Mapping[int, Callable[["Operations"], None]] = {2: _to_2, 3: _to_3, 4: _to_4}

@@ -68,6 +68,7 @@ class Approval:
     approved_by: str
     approved_at: float
     note: str
+    how: str | None = None  # `self-declared` in a form, `command line`; None: from before it was kept
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from sqlalchemy.exc import ArgumentError
 from tasks.errors import ConfigurationError
 from tasks.home import writable
 
-FORMAT = 3
+FORMAT = 4
 SQLITE_BUSY_S = 30
 
 
@@ -166,12 +166,13 @@ approvals = Table(  # what a person said yes to: other content, no approval
     "approvals",
     schema,
     Column("run", String, primary_key=True),
-    Column("kind", String, primary_key=True),  # spending
+    Column("kind", String, primary_key=True),  # spending, promotion
     Column("sha256", String, primary_key=True),
     Column("amount", Float),  # USD; NULL is unknown
     Column("approved_by", String, nullable=False),
     Column("approved_at", Float, nullable=False),
     Column("note", String, nullable=False),
+    Column("how", String),  # self-declared in a form, or at the command line; NULL is from before it was kept
 )
 
 deletions = Table(  # what was deleted at a provider, and whether it was seen to be gone

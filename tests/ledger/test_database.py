@@ -58,6 +58,7 @@ TAKEN_BACK = {
         "CREATE INDEX ix_spend_use_case ON spend (use_case)",
         "CREATE INDEX ix_spend_run ON spend (run)",
     ],
+    4: ["ALTER TABLE approvals DROP COLUMN how"],
 }
 
 
@@ -82,7 +83,7 @@ def shape(ledger: Ledger) -> dict[str, tuple[set[str], set[str]]]:
     }
 
 
-@pytest.mark.parametrize("wanted", [1, 2])
+@pytest.mark.parametrize("wanted", [1, 2, 3])
 def test_a_ledger_of_an_older_format_becomes_todays_when_it_is_opened(ledger: Ledger, url: str, wanted: int) -> None:
     today = shape(ledger)
     take_back(ledger, wanted)

@@ -1,0 +1,40 @@
+"""What others may listen to in Prefect: an event a change, about a use case; automations answer with a deployment."""
+
+import logging
+from typing import Any
+
+log = logging.getLogger("tunegate")
+
+
+def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = "") -> None:
+    """Emit `tunegate.EVENT` about a use case. `payload` holds names, days and figures, no row text.
+
+    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts.
+    """
+    from prefect.events import emit_event
+
+    related = [_deployment(answered_by)] if answered_by else []
+    emit_event(
+        event=f"tunegate.{event}",
+        resource={"prefect.resource.id": f"tunegate.use-case.{use_case}", "prefect.resource.name": use_case},
+        related=[item for item in related if item],
+        payload={"use_case": use_case, **payload},
+    )
+
+
+def _deployment(name: str) -> dict[str, str]:
+    """The deployment as an event's related resource; nothing where the server has none of that name."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        with get_client(sync_client=True) as client:
+            found = client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        log.warning("events     there is no deployment %s: nothing answers by itself", name)
+        return {}
+    return {
+        "prefect.resource.id": f"prefect.deployment.{found.id}",
+        "prefect.resource.role": "deployment",
+        "prefect.resource.name": found.name,
+    }
