@@ -127,13 +127,12 @@ class CandidateScores(Document):
         """A table's row."""
         return {
             "candidate": self.candidate.name,
-            "model": self.candidate.model,
             "metric": f"{self.metric.value:.3f}",
             "95 % interval": f"{self.metric.low:.3f} to {self.metric.high:.3f}",
-            "format": f"{self.format_adherence:.3f}",
-            "p50 ms": "unknown" if self.latency_p50_ms is None else f"{self.latency_p50_ms:.0f}",
-            "p99 ms": "unknown" if self.latency_p99_ms is None else f"{self.latency_p99_ms:.0f}",
             "per 1,000 requests": usd(None if self.cost_per_request is None else 1000 * self.cost_per_request),
+            "p95 ms": "unknown" if self.latency_p95_ms is None else f"{self.latency_p95_ms:.0f}",
+            "format": f"{self.format_adherence:.3f}",
+            "model": self.candidate.model,
         }
 
 
@@ -152,6 +151,9 @@ class PairedTest(Document):
     clusters: int | None = Field(None, description="Groups of cases that were resampled as one; None: each by itself")
     discordance: float | None = Field(None, description="Share of cases in which the two differ")
     power: float | None = Field(None, description="Achieved: chance to have shown the minimum effect on these cases")
+    informational: bool = Field(
+        False, description="Against a retired champion's recorded answers: adjusted by itself, and decides nothing"
+    )
 
 
 class Comparison(Document):
@@ -182,6 +184,27 @@ class Rule(Document):
     figure: str
 
 
+class ChampionStanding(Document):
+    """How the champion stood when it was met. Days are YYYY-MM-DD."""
+
+    model: str
+    state: Literal["answers", "leaving", "retired"] = Field(
+        description="leaving: its last day is within the longest of `watch.warn_days`; retired: it no longer answers"
+    )
+    last_day: str | None = Field(None, description="From this day on it no longer answers; None: nobody says so")
+    days_left: int | None = None
+    training_data: Literal["known", "unknown"] = Field(
+        "known", description="unknown: it was adopted, and its figures may be too high"
+    )
+    outlasted_by: list[str] = Field(
+        default_factory=list, description="Leaving: candidates that answer longer, which need not win to replace it"
+    )
+    recorded: str | None = Field(
+        None, description="Retired: the day by which its answers were recorded; None: not all of them are"
+    )
+    unrecorded: int = Field(0, description="Retired: test cases that it has never answered")
+
+
 class Verdict(Document):
     """verdict.json: promote, keep, or not enough evidence, with reasons."""
 
@@ -193,7 +216,10 @@ class Verdict(Document):
     rules: list[Rule]
     cases_needed: int | None = None
     payback: Payback | None = None
-    first_champion: bool = Field(False, description="There was no champion: the best prompt became it first")
+    first_champion: bool = Field(
+        False, description="There was no champion that answers: the best prompt became it first"
+    )
+    champion_standing: ChampionStanding | None = Field(None, description="Of the champion that the trial found, if any")
 
     @property
     def markdown(self) -> str:
@@ -206,7 +232,7 @@ class Registration(Document):
     """Where the winner stands in MLflow."""
 
     registered_model: str
-    champion_version: int
+    champion_version: int | None = Field(description="None: every champion needs a yes, and the first one got a no")
     challenger_version: int | None
     run_id: str
     experiment_id: str
@@ -229,3 +255,4 @@ class VerdictRef(Document):
     model_uri: str
     spent: float
     attached: bool
+    declined: str = Field("", description="Who said no to this verdict's champion, and why; the alias did not move")

@@ -108,6 +108,11 @@ class PartCost(Document):
     estimated: float | None
     actual: float | None
 
+    @property
+    def row(self) -> dict[str, str]:
+        """The part as a person reads it."""
+        return {"part": self.part, "estimated": usd(self.estimated), "actual": usd(self.actual)}
+
 
 class Cost(Document):
     """cost.json: what the run did cost, beside what was estimated and what the provider quoted for the job."""

@@ -49,6 +49,9 @@ class Monitor(Strict):
     max_input_drift: float = Field(0.2, gt=0, description="Population stability index of what is asked")
     max_label_drift: float = Field(0.2, gt=0, description="The same of what is answered, against the test set")
     max_format_loss: Share = Field(0.02, description="Format adherence so much below the test set's")
+    max_failures: Share = Field(
+        0.05, description="Share of requests failed, refused or filtered, so much above the test set's"
+    )
     max_latency_ratio: float = Field(2.0, gt=0, description="p95 against the test set's")
     max_cost_ratio: float = Field(1.5, gt=0, description="Cost per request against the test set's")
     max_quality_loss: Share = Field(0.05, description="The metric on labelled rows so much below the test set's")

@@ -12,8 +12,10 @@ from data_contracts.contract import Contract
 from data_contracts.curation import CurationReport
 from data_contracts.evidence import FailureReport
 from data_contracts.lifetimes import WatchReport
+from data_contracts.lineage import Lineage
 from data_contracts.money import Estimate
 from data_contracts.monitoring import MonitorReport
+from data_contracts.production import ProductionRecord
 from data_contracts.records import Counts, LeakageReport, SealedTestSet
 from data_contracts.use_case import UseCase
 from data_contracts.worth import Effort, Recommendation
@@ -36,6 +38,8 @@ SHAPES: dict[str, type[BaseModel]] = {
     "run": VerdictRef,  # `tunegate run --json`
     "watch": WatchReport,  # `tunegate watch --json`
     "monitor": MonitorReport,
+    "production": ProductionRecord,  # a line of what `monitor.sources` names
+    "lineage": Lineage,
     "audit": AuditReport,  # `tunegate audit --json`
 }
 

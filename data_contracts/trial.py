@@ -56,23 +56,29 @@ class TrialOptions(Strict):
         title="Approve the estimated cost",
         description="Needed when the estimate is above the use case's approval threshold; never lifts its budget",
     )
+    approve_promotion: bool = Field(
+        False,
+        title="Approve the promotion in advance",
+        description="A yes to whatever verdict this run reaches; leave it off to see the verdict before the champion "
+        "changes",
+    )
+    reason: str = Field(
+        "", title="Why", max_length=300, description="Why this trial is started, for whoever reads its record later"
+    )
     settings: dict[str, Any] = Field(
         default_factory=dict,
         title="Other settings",
         description='Values of the use-case file to change for this trial, by dotted name: {"split.test": 0.3}',
     )
-    resume: str = Field(
-        "",
-        title="Resume a stopped run",
-        description="Its name, as the command tunegate status lists it; empty: a new run",
-    )
-    reason: str = Field(
-        "", title="Why", max_length=300, description="Why this trial is started, for whoever reads its record later"
-    )
     otherwise: dict[str, Any] = Field(
         default_factory=dict,
         title="If nobody is promoted",
         description="Other settings of a second trial that then follows by itself, as the base-model watch asks for it",
+    )
+    resume: str = Field(
+        "",
+        title="Resume a stopped run",
+        description="Its name, as the command tunegate status lists it; empty: a new run",
     )
 
 
@@ -86,6 +92,7 @@ class TrialRef(Document):
     mlflow_run_id: str
     train: bool
     approved: bool
+    promotion_approved: bool = False
 
 
 class StageRef(Document):
@@ -139,3 +146,7 @@ class EvaluatedRef(StageRef):
 
 class JudgedRef(StageRef):
     """The verdict stands."""
+
+
+class PromotableRef(StageRef):
+    """Whoever has to say yes or no to the verdict has said it; nobody had to where `files` is empty."""

@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 
 from data_contracts.contract import Contract
 from data_contracts.data_policy import Curation, Leakage, Source, Split
-from data_contracts.evaluation import Evaluation
+from data_contracts.evaluation import Evaluation, Judge
 from data_contracts.gates import Economics, Gates
 from data_contracts.operation import Approvals, Monitor, Watch
-from data_contracts.prompting import Prompts
+from data_contracts.prompting import ModelAt, Optimiser, Prompts
 from data_contracts.provider import ProviderSettings
 from data_contracts.strict import Strict
 
@@ -146,9 +146,13 @@ class UseCase(Strict):
         for item in self.prompts.models:
             if item.endpoint and item.endpoint not in self.endpoints:
                 raise ValueError(f"prompts.base_models: there is no endpoint {item.endpoint} under `endpoints`")
-        judge, optimiser = self.evaluation.judge, self.prompts.optimiser
-        others = {"evaluation.judge": judge, "prompts.optimiser": optimiser}
-        for where, asked in others.items():
+        others: list[tuple[str, Judge | Optimiser | ModelAt | None]] = [
+            ("evaluation.judge", self.evaluation.judge),
+            ("prompts.optimiser", self.prompts.optimiser),
+            *(("watch.successors", at) for at in self.watch.successors if isinstance(at, ModelAt)),
+            *(("watch.tune_on", at) for at in self.watch.tune_on),
+        ]
+        for where, asked in others:
             if asked and asked.endpoint and asked.endpoint not in self.endpoints:
                 raise ValueError(f"{where}: there is no endpoint {asked.endpoint} under `endpoints`")
         return self

@@ -4,11 +4,12 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
+from flows.cli_contracts import contract
+from flows.cli_operating import COMMANDS
 from tasks.errors import ConfigurationError, ResumableError, TunegateError
 
 USE_CASE = click.argument("use_case")
@@ -16,7 +17,9 @@ SET = click.option("settings", "--set", multiple=True, metavar="a.b=c", help="Ch
 JSON = click.option(
     "as_json", "--json", is_flag=True, help="One JSON object on standard output, and nothing else there."
 )
-YES = click.option("--yes", is_flag=True, help="Approve the estimated cost, within the use case's budget.")
+YES = click.option(
+    "--yes", is_flag=True, help="Approve the estimated cost, within the use case's budget, and the promotion."
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,7 +46,12 @@ def run(use_case: str, settings: Sequence[str], no_train: bool, yes: bool, as_js
     case = load(use_case, chosen)
     _trial(
         use_case,
-        TrialOptions(train=not no_train, approve_spending=_approved(case.use_case, yes), settings=chosen),
+        TrialOptions(
+            train=not no_train,
+            approve_spending=_approved(case.use_case, yes),
+            approve_promotion=yes,
+            settings=chosen,
+        ),
         as_json,
         tag=case.use_case.name,
     )
@@ -69,7 +77,7 @@ def resume(run: str, found: str | None, absent: bool, yes: bool, as_json: bool) 
         settle(space, found)
     approved = _approved(space.case.use_case, yes)
     name = space.case.use_case.name
-    _trial(name, TrialOptions(resume=run, approve_spending=approved), as_json, tag=name)
+    _trial(name, TrialOptions(resume=run, approve_spending=approved, approve_promotion=yes), as_json, tag=name)
 
 
 @cli.command()
@@ -127,31 +135,6 @@ def purge(run: str, as_json: bool) -> None:
     _say("purge", commands.purge(run), as_json)
 
 
-@cli.group()
-def contract() -> None:
-    """Contracts to and from the Open Data Contract Standard (`pip install tunegate[odcs]`)."""
-
-
-@contract.command("export")
-@USE_CASE
-def export_contract(use_case: str) -> None:
-    """Print a use case's contract as ODCS YAML."""
-    from data_contracts.load import load
-    from tasks.curate.odcs import export
-
-    click.echo(export(load(use_case).contract), nl=False)
-
-
-@contract.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
-def import_contract(file: str) -> None:
-    """Print an ODCS file as contract.yaml, for a person to review."""
-    from data_contracts.load import dump
-    from tasks.curate.odcs import from_odcs
-
-    click.echo(dump(from_odcs(Path(file).read_bytes().decode(errors="replace"))), nl=False)
-
-
 @cli.command()
 @click.argument("name")
 def new(name: str) -> None:
@@ -194,6 +177,10 @@ def provider(faults: str | None, settings: str | None, port: int) -> None:
     from flows.up import provider as start
 
     start(faults, settings, port)
+
+
+for command in (contract, *COMMANDS):
+    cli.add_command(command)
 
 
 def main() -> None:

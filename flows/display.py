@@ -53,6 +53,8 @@ def verdict(content: dict[str, Any]) -> None:
     reasons = escape("\n".join(f"• {reason}" for reason in content["reasons"]))
     title = f"[bold]{content['decision'].upper()}[/bold]: {content['winner']}"
     console.print(Panel(reasons, title=title, border_style=COLOURS[content["decision"]], padding=(1, 2)))
+    if content["declined"]:
+        console.print(f"The champion stays: {escape(content['declined'])}", soft_wrap=True, highlight=False)
     if content["recommendation"]:
         console.print(f"What to do next: {escape(content['recommendation'])}", soft_wrap=True, highlight=False)
     for name in ("winner_model", "model_uri", "mlflow_run_id", "run_folder", "report"):

@@ -23,6 +23,7 @@ PREFECT = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     "PREFECT_RUNNER_POLL_FREQUENCY": "2",
 }
+CREDENTIALS = re.compile(r"//[^/@ ]+@")
 OTHERS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml waits for three of them
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tunegate",
@@ -67,7 +68,12 @@ def prefect_reachable() -> Iterator[None]:
 def _prefect_address() -> str:
     """` at ADDRESS` where one is set, without what may be a password."""
     address = os.environ.get("PREFECT_API_URL", "")
-    return f" at {shown(re.sub(r'//[^/@ ]+@', '//***@', address))}" if address else ""
+    return f" at {address_shown(address)}" if address else ""
+
+
+def address_shown(url: str) -> str:
+    """A server's address as it may be shown: without the user and password that it may hold."""
+    return shown(CREDENTIALS.sub("//***@", url))
 
 
 def running() -> dict[str, str]:
@@ -80,9 +86,11 @@ def running() -> dict[str, str]:
 
 
 def answers(url: str) -> bool:
-    """Whether an address on this machine answers a GET with success, within two seconds."""
+    """Whether an address answers a GET with success, within two seconds. Whoever is asked for its health asks nobody's
+    password: one in the address stays here.
+    """
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - loopback addresses of our own file
+        with urllib.request.urlopen(CREDENTIALS.sub("//", url), timeout=2) as response:  # noqa: S310 - a server's own
             return bool(response.status == 200)
     except OSError:
         return False

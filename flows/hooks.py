@@ -17,6 +17,7 @@ from tasks.register.mlflow_registry import Registry
 from tasks.run_folder import RunFolder
 from tasks.steps import cancellation
 from tasks.steps.cancellation import Ending
+from tasks.steps.promoting import VerdictApprovalRequiredError
 
 INTERRUPTED = 130
 
@@ -43,7 +44,8 @@ def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - P
         return
     said = str(error) if isinstance(error, TunegateError) else str(state.message or state.name)
     code = getattr(error, "exit_code", ResumableError.exit_code if state.is_crashed() else 1)
-    waiting = {"waits_for": "yes"} if isinstance(error, ApprovalRequiredError) else {}
+    asks = isinstance(error, ApprovalRequiredError | VerdictApprovalRequiredError)
+    waiting = {"waits_for": "yes"} if asks else {}
     for row in _rows(flow_run):
         _stop(row, Ending(said, code), waiting)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from data_contracts.load import read_yaml
-from flows.approval import FORM
+from flows.approval import ABOUT, FORM
 from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 AUTOMATIONS = Path(__file__).parents[1] / "deployments" / "automations.yaml"
 SWEEP_S = 60.0
 GONE = "Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
-UNANSWERED = "Nobody approved its cost in time; nothing more was spent. To go on after all: {how}"
-WITHDRAWN = "It was ended in Prefect while it waited for a yes to its cost. To go on: {how}"
+UNANSWERED = {
+    "cost": "Nobody approved its cost in time; nothing more was spent. To go on after all: {how}",
+    "verdict": "Nobody answered to its verdict in time; the champion stays. To promote after all: {how}",
+}
+WITHDRAWN = {
+    "cost": "It was ended in Prefect while it waited for a yes to its cost. To go on: {how}",
+    "verdict": "It was ended in Prefect while it waited for a yes to its verdict; the champion stays. To go on: {how}",
+}
 log = logging.getLogger("tunegate.housekeeping")
 
 
@@ -84,7 +90,9 @@ def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
         _tell_prefect(row, client, "Crashed", told)
         return _note(row, ledger, told, exit_code=ResumableError.exit_code, waits_for="")
     if row.detail.get("waits_for") == FORM and state.is_final():
-        told = (UNANSWERED if state.is_failed() else WITHDRAWN).format(how=how_to_approve(row.run))
+        about = row.detail.get(ABOUT, "cost")
+        told = (UNANSWERED if state.is_failed() else WITHDRAWN)[about].format(how=how_to_approve(row.run))
+        told = f"{told} {still_billed(row.run)}".rstrip()
         if state.is_failed():
             _tell_prefect(row, client, "Failed", told)
         return _note(row, ledger, told, waits_for="yes")

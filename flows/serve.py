@@ -1,62 +1,58 @@
-"""The trial of every bundled use case as a deployment: a form in Prefect's UI, and its schedule."""
+"""Every deployment from this one process: `python -m flows.serve`, as `tunegate up` starts it. For one machine.
+
+Where several machines share the work, deployments/prefect.yaml gives the same deployments to a work pool, and
+`python -m flows.worker` runs there. A deployment belongs to one of the two.
+"""
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from data_contracts.load import bundled, load
-from data_contracts.use_case import UseCase
+from flows.deployables import Deployable, deployables
 from flows.environment import prepare
-from tasks.errors import TunegateError
+from tasks.errors import ConfigurationError, TunegateError
 
-ABOUT = """{description}
-
-**Run** starts a whole trial: the rows are checked and partitioned, the best prompt is found, a model is tuned on
-`{base_model}`, and all candidates answer the same sealed test set. The champion in MLflow changes only if a candidate
-beats it there. Leave the form as it is for a normal trial; tick *Approve the estimated cost* if the run says that it
-needs an approval (above ${approval_above:,.2f}).
-"""
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 
 def deployments() -> list[Any]:
-    """One deployment a use case, named like it."""
+    """Prefect's own form of each deployment: its form, its schedule, and one run at a time."""
     prepare()
+    return [_served(item) for item in deployables()]
+
+
+def _served(item: Deployable) -> Any:  # noqa: ANN401 - Prefect's RunnerDeployment
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.schedules import Cron
 
-    from flows.trial import trial
-
-    found = []
-    for name in bundled():
-        try:
-            case = load(name).use_case
-        except TunegateError as error:  # one broken file must not take the others down
-            sys.stderr.write(f"{name} is not deployed. {error}\n")
-            continue
-        schedule = (
-            Cron(case.schedule.cron, timezone=case.schedule.timezone, slug="use-case-file") if case.schedule else None
-        )
-        found.append(
-            trial.to_deployment(
-                name=name,
-                parameters={"use_case": name},
-                description=_about(case),
-                tags=["tunegate", name, case.kind.value],
-                schedules=[schedule] if schedule else None,
-                concurrency_limit=1,
-            )
-        )
-    return found
-
-
-def _about(case: UseCase) -> str:
-    return ABOUT.format(
-        description=case.description or case.title or case.name,
-        base_model=case.fine_tune.base_model,
-        approval_above=case.budget.approval_above,
+    when = item.timetable
+    return item.load().to_deployment(
+        name=item.name,
+        parameters=item.parameters,
+        description=item.about,
+        tags=list(item.tags),
+        schedules=[Cron(when.cron, timezone=when.timezone, slug=when.slug)] if when else [],
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
     )
+
+
+def require_unpooled(client: "SyncPrefectClient") -> None:
+    """Raises ConfigurationError where a work pool has one of the deployments: its workers would get no run any more."""
+    from prefect.exceptions import ObjectNotFound
+
+    for item in deployables():
+        try:
+            pool = client.read_deployment_by_name(item.path).work_pool_name
+        except ObjectNotFound:
+            continue
+        if pool:
+            remedy = f"Start a worker there (`python -m flows.worker --pool {pool}`), or delete the deployment first."
+            raise ConfigurationError(f"deployment {item.path}", f"belongs to the work pool {pool}", remedy)
 
 
 def main() -> None:
     """Serve them, see that a dead run frees its slot, and end what an earlier process left behind."""
+    prepare()
     from prefect import serve
     from prefect.client.orchestration import get_client
 
@@ -64,10 +60,15 @@ def main() -> None:
 
     served = deployments()
     with get_client(sync_client=True) as client:
+        require_unpooled(client)
         create_automations(client)
     keep_house()
     serve(*served, pause_on_shutdown=False)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except TunegateError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

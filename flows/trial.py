@@ -8,7 +8,8 @@ from prefect import flow
 from data_contracts.contest import VerdictRef
 from data_contracts.trial import TrialOptions
 from flows import hooks
-from flows.approval import approved, bought
+from flows.approval import approved, bought, promotable
+from flows.moving import concluded
 from tasks import prefect_tasks as stage
 
 
@@ -33,4 +34,4 @@ def trial(use_case: str, options: TrialOptions = TrialOptions()) -> VerdictRef:
     searched = stage.search_prompts(approved(estimated))
     tuned = stage.wait(bought(searched, estimated))
     judged = stage.judge(stage.evaluate(tuned))
-    return stage.register(judged)
+    return concluded(stage.register(promotable(judged)))

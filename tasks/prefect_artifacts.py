@@ -5,11 +5,14 @@ Outside a Prefect run (`tunegate check`) artifacts are simply not made.
 
 import contextlib
 import functools
+import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,11 +23,13 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Cancelled
 
+from data_contracts.contest import Comparison, Verdict
 from data_contracts.money import Estimate, Job, JobEvent, usd
 from tasks.clock import Clock
 from tasks.providers.redact import Redacting
@@ -50,8 +55,8 @@ def in_a_run() -> bool:
 
 def table(key: str, rows: list[dict[str, Any]], description: str) -> None:
     """A table in the run's Artifacts tab."""
-    if in_a_run():
-        create_table_artifact(table=rows, key=key, description=description)
+    if in_a_run() and not _made_before(key, rows):
+        create_table_artifact(table=rows, key=_key(key), description=description)
 
 
 def counts(key: str, values: dict[str, Any], description: str) -> None:
@@ -63,7 +68,9 @@ def counts(key: str, values: dict[str, Any], description: str) -> None:
         for inner, value in item.items()
     }
     rows = [
-        {"what": name, "value": value} for name, value in {**values, **flat}.items() if isinstance(value, int | float)
+        {"what": name, "value": f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"}
+        for name, value in {**values, **flat}.items()
+        if isinstance(value, int | float)
     ]
     table(key, rows, description)
 
@@ -83,12 +90,54 @@ def estimate(found: Estimate) -> str:
     )
 
 
+def in_short(verdict: Verdict, comparison: Comparison) -> str:
+    """The verdict in a line: who, by which figure."""
+    scores = next(one for one in comparison.candidates if one.candidate.digest == verdict.winner.digest)
+    found = scores.metric
+    figure = f"{comparison.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+    return f"{verdict.decision}: {verdict.winner.name}, {figure}"
+
+
+def verdict(found: Verdict, comparison: Comparison) -> str:
+    """The verdict, its reasons, and every candidate's figures, as a page."""
+    rows = [item.row for item in comparison.candidates]
+    head = ["| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+    figures = [*head, *("| " + " | ".join(row.values()) + " |" for row in rows)]
+    return "\n".join([found.markdown, f"## On the sealed test set, by {comparison.metric}\n", *figures])
+
+
 def markdown(key: str, text: str, description: str) -> str:
     """A page in the run's Artifacts tab; its address in the UI, empty where there is none."""
     if not in_a_run():
         return ""
-    artifact = create_markdown_artifact(markdown=text, key=key, description=description)
-    return f"{PREFECT_UI_URL.value()}/artifacts/artifact/{artifact}" if PREFECT_UI_URL.value() else ""
+    known = _made_before(key, text)
+    artifact = known or create_markdown_artifact(markdown=text, key=_key(key), description=description)
+    return f"{PREFECT_UI_URL.value()}/v2/artifacts/artifact/{artifact}" if PREFECT_UI_URL.value() else ""
+
+
+def _key(key: str) -> str:
+    """An artifact's key is one history for the whole server: each use case has its own."""
+    from prefect.runtime import flow_run
+
+    use_case = Path(str(flow_run.parameters.get("use_case") or "all")).stem
+    return re.sub(r"[^a-z0-9]+", "-", f"{use_case} {key}".lower()).strip("-")
+
+
+def _made_before(key: str, data: Any) -> Any:  # noqa: ANN401 - what the artifact holds; its id
+    """The artifact that this flow run made of the same content before it was suspended or crashed, if it did.
+
+    A resumption is no further run to Prefect (its `run_count` stays), so the server is asked each time.
+    """
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None
+    mine = ArtifactFilter(
+        flow_run_id=ArtifactFilterFlowRunId(any_=[context.flow_run.id]), key=ArtifactFilterKey(any_=[_key(key)])
+    )
+    with get_client(sync_client=True) as client:
+        known = client.read_artifacts(artifact_filter=mine)
+    content = data if isinstance(data, str) else json.dumps(data)
+    return next((item.id for item in known if item.data == content), None)
 
 
 def lines(stage: str, what: str) -> Callable[[int], None]:
@@ -148,7 +197,7 @@ def bar(what: str) -> Iterator[Bar]:
 
     artifact: UUID | None = None
     if in_a_run():
-        artifact = create_progress_artifact(progress=0.0, key=what.lower().replace(" ", "-"), description=what)  # type: ignore[assignment]
+        artifact = create_progress_artifact(progress=0.0, key=_key(what), description=what)  # type: ignore[assignment]
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(),

@@ -23,7 +23,10 @@ def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = 
 
 
 def _deployment(name: str) -> dict[str, str]:
-    """The deployment as an event's related resource; nothing where the server has none of that name."""
+    """The deployment as an event's related resource; nothing where the server has none of that name.
+
+    Its role is one of its own: Prefect adds the deployment that emits an event as `deployment`, which is not to answer.
+    """
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
@@ -35,6 +38,6 @@ def _deployment(name: str) -> dict[str, str]:
         return {}
     return {
         "prefect.resource.id": f"prefect.deployment.{found.id}",
-        "prefect.resource.role": "deployment",
+        "prefect.resource.role": "answered-by",
         "prefect.resource.name": found.name,
     }

@@ -12,7 +12,7 @@ from typing import TypeVar
 from prefect import task
 
 from data_contracts.contest import VerdictRef
-from data_contracts.money import Estimate, JobEvent
+from data_contracts.money import Estimate, JobEvent, usd
 from data_contracts.records import PARTITIONS
 from data_contracts.trial import (
     ApprovedRef,
@@ -22,6 +22,7 @@ from data_contracts.trial import (
     JudgedRef,
     LeakFreeRef,
     PartitionedRef,
+    PromotableRef,
     SearchedRef,
     StageRef,
     SubmittedRef,
@@ -31,13 +32,15 @@ from data_contracts.trial import (
     ValidatedRef,
 )
 from tasks import prefect_artifacts as show
-from tasks import workspace
+from tasks import signing, workspace
 from tasks.clock import SystemClock
 from tasks.errors import ApprovalRequiredError
 from tasks.ledger import Ledger
+from tasks.prefect_events import emit
 from tasks.providers.watched import watched
 from tasks.register.mlflow_registry import Registry
 from tasks.steps import conclusion, contest, curation, data, judgement, money, opening, prompt_search
+from tasks.steps.money import Yes
 from tasks.workspace import Workspace, edge_of
 
 log = logging.getLogger("tunegate")
@@ -49,6 +52,7 @@ Ref = TypeVar("Ref", bound=StageRef)
 def load(use_case: str, options: TrialOptions) -> TrialRef:
     """Fix the use case for this run, or open the run that is resumed; open its MLflow run."""
     show.redact_logs()
+    signing.require_usable()
     from prefect.runtime import flow_run
 
     flow_run_id, ledger = str(flow_run.id or ""), Ledger()
@@ -68,13 +72,14 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
         mlflow_run_id=Registry(case.name).open_trial(run, {"tunegate.flow_run": flow_run_id}),
         train=first.train and case.fine_tune.enabled,
         approved=first.approve_spending or options.approve_spending,
+        promotion_approved=first.approve_promotion or options.approve_promotion,
     )
     ledger.record_run(run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
     log.info("run        %s (%s)", run, trial.folder)
     return trial
 
 
-@task
+@task(task_run_name="curate")
 def curate(trial: TrialRef) -> CuratedRef:
     """Read the source, drop duplicates, quarantine what is wrong, count everything."""
     space = workspace.of(trial)
@@ -83,11 +88,12 @@ def curate(trial: TrialRef) -> CuratedRef:
     log.info("curate     %s", counts.sentence)
     for warning in report.warnings:
         log.warning("           %s", warning)
-    show.counts("curation", counts.model_dump() | report.model_dump(), "What became of every record")
+    read = counts.model_dump(include={"records_in", "curated", "duplicates", "quarantined", "excluded"})
+    show.counts("curation", read | report.model_dump(), "What became of every record")
     return _ref(space, CuratedRef, trial, "curated.parquet", "quarantine.jsonl")
 
 
-@task
+@task(task_run_name="validate")
 def validate(curated: CuratedRef) -> ValidatedRef:
     """Hold the contract against the curated rows; a critical expectation that fails stops the run."""
     space = workspace.of(curated.trial)
@@ -102,7 +108,7 @@ def validate(curated: CuratedRef) -> ValidatedRef:
     return _ref(space, ValidatedRef, curated.trial, "contract.json")
 
 
-@task
+@task(task_run_name="partition")
 def partition(validated: ValidatedRef) -> PartitionedRef:
     """Give every row its partition: by group and near-duplicate cluster, the same one as in earlier trials."""
     space = workspace.of(validated.trial)
@@ -113,7 +119,7 @@ def partition(validated: ValidatedRef) -> PartitionedRef:
     return _ref(space, PartitionedRef, validated.trial, "split.parquet")
 
 
-@task
+@task(task_run_name="check leakage")
 def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
     """Stop where an evaluation row gives itself away in train; then write the training files."""
     space = workspace.of(partitioned.trial)
@@ -129,7 +135,7 @@ def check_leakage(partitioned: PartitionedRef) -> LeakFreeRef:
     return _ref(space, LeakFreeRef, partitioned.trial, "leakage.json", "partitions.parquet", "training_files.json")
 
 
-@task
+@task(task_run_name="estimate")
 def estimate(leak_free: LeakFreeRef) -> EstimatedRef:
     """Say what the run will cost and can show."""
     space = workspace.of(leak_free.trial)
@@ -137,12 +143,12 @@ def estimate(leak_free: LeakFreeRef) -> EstimatedRef:
     log.info("estimate   %s", found.sentence)
     for warning in found.warnings:
         log.warning("           %s", warning)
-    page = show.markdown("estimate", show.estimate(found), "Before anything is sent")
+    page = show.markdown("estimate", show.estimate(found), f"{usd(found.total_cost)} in all, before anything is sent")
     ref = _ref(space, EstimatedRef, leak_free.trial, "estimate.json")
     return ref.model_copy(update={"page": page})
 
 
-@task
+@task(task_run_name="authorise")
 def authorise(estimated: EstimatedRef) -> ApprovedRef:
     """Stop where a cap or a missing yes says so; then seal the test set. `--yes` goes on record, and is used up by
     the first cost it meets, whether that needed it or not: it is none to a dearer quote that comes later.
@@ -156,7 +162,7 @@ def authorise(estimated: EstimatedRef) -> ApprovedRef:
         if not in_advance:
             how = opening.how_to_approve(trial.run)
             raise ApprovalRequiredError(needed.run, needed.amount, needed.threshold, needed.sha256, how) from None
-        money.approve_spending(space, edge.ledger, found, getpass.getuser(), "--yes")
+        money.approve_spending(space, edge.ledger, found, Yes(getpass.getuser()))
         log.info("approved   by %s", getpass.getuser())
     if in_advance:
         edge.ledger.record_run(trial.run, trial.use_case, "started", {"approved": True})
@@ -164,11 +170,11 @@ def authorise(estimated: EstimatedRef) -> ApprovedRef:
     return _ref(space, ApprovedRef, trial, "estimate.json")
 
 
-@task
+@task(task_run_name="search prompts")
 def search_prompts(approved: ApprovedRef) -> SearchedRef:
     """Try every prompt on every base model on validation rows; the best one is the tune's rival."""
     space = workspace.of(approved.trial)
-    with show.progress("prompt search") as advance:
+    with show.progress("searching prompts") as advance:
         found = prompt_search.search(space, edge_of(space), advance)
     best = found.tried[0]
     log.info("prompts    %d tried, best %s: %s %.3f", len(found.tried), best.candidate.name, found.metric, best.score)
@@ -176,7 +182,7 @@ def search_prompts(approved: ApprovedRef) -> SearchedRef:
     return _ref(space, SearchedRef, approved.trial, "prompt_search.json")
 
 
-@task
+@task(task_run_name="submit")
 def submit(searched: SearchedRef) -> SubmittedRef:
     """Buy the fine-tune once, or find it where an earlier run left it. The provider's and the ledger's retries apply:
     a Prefect retry here could not know what was paid.
@@ -189,7 +195,7 @@ def submit(searched: SearchedRef) -> SubmittedRef:
     return _ref(space, SubmittedRef, searched.trial, "submission.json")
 
 
-@task
+@task(task_run_name="wait")
 def wait(submitted: SubmittedRef) -> TunedRef:
     """Wait for the tuned model; loss and accuracy go to MLflow as they come."""
     space, trial = workspace.of(submitted.trial), submitted.trial
@@ -208,7 +214,7 @@ def wait(submitted: SubmittedRef) -> TunedRef:
     return _ref(space, TunedRef, trial, "tuned.json")
 
 
-@task
+@task(task_run_name="evaluate")
 def evaluate(tuned: TunedRef) -> EvaluatedRef:
     """Let every candidate answer the sealed test set."""
     space, trial = workspace.of(tuned.trial), tuned.trial
@@ -219,7 +225,7 @@ def evaluate(tuned: TunedRef) -> EvaluatedRef:
     return _ref(space, EvaluatedRef, trial, "answers.parquet", "candidates.json")
 
 
-@task
+@task(task_run_name="judge")
 def judge(evaluated: EvaluatedRef) -> JudgedRef:
     """Compare the candidates case by case and reach a verdict."""
     space, trial = workspace.of(evaluated.trial), evaluated.trial
@@ -235,17 +241,17 @@ def judge(evaluated: EvaluatedRef) -> JudgedRef:
     log.info("verdict    %s: %s", verdict.decision, verdict.winner.name)
     log.info("next       %s", found.recommendation.action)
     show.table("candidates", [item.row for item in comparison.candidates], f"Sealed test set, {comparison.metric}")
-    show.markdown("verdict", verdict.markdown, "The verdict and its reasons")
-    show.markdown("recommendation", found.recommendation.markdown, "What to do next, and the rules that say so")
+    show.markdown("verdict", show.verdict(verdict, comparison), show.in_short(verdict, comparison))
+    show.markdown("recommendation", found.recommendation.markdown, f"What to do next: {found.recommendation.action}")
     show.table("failures", [item.row for item in found.failures.candidates], "What each candidate gets wrong")
     written = ("comparison.json", "failures.json", "recommendation.json", "verdict.json")
     return _ref(space, JudgedRef, trial, *written)
 
 
-@task
-def register(judged: JudgedRef) -> VerdictRef:
-    """Write the report, register the winner in MLflow, move the champion alias."""
-    space, trial = workspace.of(judged.trial), judged.trial
+@task(task_run_name="register")
+def register(agreed: PromotableRef) -> VerdictRef:
+    """Write the report, register the winner in MLflow, move the champion alias unless somebody said no to that."""
+    space, trial = workspace.of(agreed.trial), agreed.trial
     edge, registry = edge_of(space), Registry(trial.use_case)
     record = conclusion.report(space, trial, edge)
     result = conclusion.register(space, trial, record, registry)
@@ -255,9 +261,23 @@ def register(judged: JudgedRef) -> VerdictRef:
     edge.ledger.record_run(trial.run, trial.use_case, "finished", decided)
     space.folder.release()
     log.info("cost       %s", record.cost.sentence)
-    show.table("cost", [item.model_dump() for item in record.cost.parts], record.cost.sentence)
+    show.table("cost", [item.row for item in record.cost.parts], record.cost.sentence)
     log.info("register   %s", result.model_uri)
+    _tell(space, result, edge.ledger)
     return result
+
+
+def _tell(space: Workspace, result: VerdictRef, ledger: Ledger) -> None:
+    """Events of the verdict and of the trial that is to follow it, once a run however often it is resumed."""
+    if not ledger.tell_once(result.use_case, f"verdict {result.run}"):
+        return
+    facts = {"run": result.run, "decision": result.decision, "winner": result.winner, "model": result.winner_model}
+    emit("trial.verdict", result.use_case, facts)
+    if result.decision != "promote" and space.options.otherwise:
+        asked = TrialOptions(settings=space.options.otherwise, reason=space.options.reason)
+        why = f"{result.run} promoted nobody: {result.decision}"
+        wanted = {"options": asked.model_dump(), "why": why}
+        emit("trial.wanted", result.use_case, wanted, answered_by=f"trial/{result.use_case}")
 
 
 def _ref(space: Workspace, kind: type[Ref], trial: TrialRef, *files: str) -> Ref:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import fsum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from data_contracts.answers import AnswerStore, StoredAnswer
 from tasks.errors import BudgetError
@@ -35,7 +35,7 @@ class Purse:
     run: str
     budget: "Budget"
 
-    def set_aside(self, key: str, kind: "Part", amount: float, to_follow: float = 0.0) -> None:
+    def set_aside(self, key: str, kind: "Part | Literal['watch']", amount: float, to_follow: float = 0.0) -> None:
         """Count a purchase as spent before it is made. What an earlier attempt set aside for it is replaced.
 
         Raises BudgetError, with nothing set aside, where a cap has no room for it and for what is `to_follow`.

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.candidate import Candidate, Prompt
 from data_contracts.load import load, load_prompts
+from data_contracts.provider import ProviderSettings
 from data_contracts.records import EXAMPLE_COLUMNS, KEY_COLUMNS, PARTITIONS, Partitions
 from data_contracts.trial import TrialOptions, TrialRef
 from data_contracts.use_case import ResolvedUseCase, TaskKind
@@ -24,7 +26,7 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.prompting.few_shot import FewShots
 from tasks.prompting.prompt import Renderer
-from tasks.providers.connect import connect
+from tasks.providers.connect import connect, connect_for_prices
 from tasks.providers.protocol import Provider
 from tasks.run_folder import RunFolder, TamperedFileError
 
@@ -33,6 +35,16 @@ PLACE = ["id", "given_partition", "partition", "reason"]
 SHOT_COLUMNS = ("id", "input", "messages", "output")
 STAMP = "%Y%m%d-%H%M%S"
 EXAMPLES, CHAMPION_EXAMPLES = "examples.parquet", "champion_examples.parquet"
+CHAMPION = "champion.json"
+
+
+@dataclass(frozen=True)
+class FoundChampion:
+    """The champion as a trial found it. `settings`: of the endpoint that it names, where the use case has none such."""
+
+    candidate: Candidate
+    version: int | None
+    settings: ProviderSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -42,10 +54,16 @@ class Edge:
     provider: Provider
     ledger: Ledger
     endpoints: Mapping[str, Provider] = field(default_factory=dict)  # by their names in the use-case file
+    prices_only: bool = False  # without keys: who has which model cannot be asked
 
     def at(self, endpoint: str) -> Provider:
         """Who answers there; empty: the provider that trains."""
         return self.endpoints[endpoint] if endpoint else self.provider
+
+    def knowing(self, endpoint: str, settings: ProviderSettings) -> "Edge":
+        """With one endpoint more."""
+        provider = connect_for_prices(settings) if self.prices_only else connect(settings)
+        return replace(self, endpoints={**self.endpoints, endpoint: provider})
 
 
 @dataclass(frozen=True)
@@ -56,8 +74,39 @@ class Workspace:
 
     @cached_property
     def case(self) -> ResolvedUseCase:
-        """The use case as it was when the run started."""
-        return self.folder.read_json("use_case.json", ResolvedUseCase)
+        """The use case as it was when the run started, and the endpoint of a champion that answers elsewhere."""
+        started, found = self.folder.read_json("use_case.json", ResolvedUseCase), self.champion
+        if found is None or found.settings is None:
+            return started
+        return _with_endpoint(started, found.candidate.endpoint, found.settings)
+
+    @property
+    def champion(self) -> FoundChampion | None:
+        """The champion as the evaluation first found it; None before that, and where there was none."""
+        plain = json.loads(self.folder.read_bytes(CHAMPION)) if self.folder.has(CHAMPION) else {"champion": None}
+        if plain["champion"] is None:
+            return None
+        settings = plain.get("settings")  # absent in a run of before they were kept
+        return FoundChampion(
+            Candidate.model_validate(plain["champion"]),
+            plain.get("version"),
+            ProviderSettings.model_validate(settings) if settings else None,
+        )
+
+    def keep_champion(self, found: FoundChampion | None) -> None:
+        """Fix who the champion is: one that moves meanwhile does not change the question."""
+        plain: dict[str, Any] = {"champion": None}
+        if found:
+            settings = found.settings.model_dump(mode="json") if found.settings else None
+            plain = {"champion": found.candidate.model_dump(), "version": found.version, "settings": settings}
+        self.folder.write_json(CHAMPION, plain)
+        self.__dict__.pop("case", None)  # which may know one endpoint more from now on
+
+    def knowing(self, endpoint: str, settings: ProviderSettings) -> "Workspace":
+        """The same run for whoever has to ask at one endpoint more; nothing is written."""
+        other = Workspace(self.folder)
+        other.__dict__["case"] = _with_endpoint(self.case, endpoint, settings)
+        return other
 
     @cached_property
     def options(self) -> TrialOptions:
@@ -149,6 +198,11 @@ class Workspace:
     def few_shots_of(self, candidate: Candidate) -> FewShots:
         """Where that candidate's examples come from: this run's train, or what the champion was registered with."""
         return self._champion_few_shots if self.has_own_examples(candidate) else self.few_shots
+
+
+def _with_endpoint(case: ResolvedUseCase, name: str, settings: ProviderSettings) -> ResolvedUseCase:
+    endpoints = case.use_case.endpoints | {name: settings}
+    return case.model_copy(update={"use_case": case.use_case.model_copy(update={"endpoints": endpoints})})
 
 
 def edge_of(space: Workspace) -> Edge:

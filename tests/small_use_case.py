@@ -85,4 +85,5 @@ USE_CASE = {
     "fine_tune": {"base_model": "local-base-small", "settle_s": 0, "deadline_hours": 0.05},
     "gates": {"max_latency_ratio": None},  # tests share a machine: its clock tells little
     "budget": {"per_run": 50, "approval_above": 50},
+    "approvals": {"promotion": "none"},
 }

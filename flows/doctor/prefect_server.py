@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from flows.doctor.exposure import prefect_exposure
 from flows.doctor.finding import Finding, broken, fine, note
-from flows.environment import PREFECT, prepare, running
-from tasks.providers.redact import redact, shown
+from flows.doctor.operation import operation_findings
+from flows.environment import PREFECT, address_shown, prepare, running
+from tasks.providers.redact import redact
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -34,9 +36,10 @@ def prefect_server() -> Iterator[Finding]:
         problem = client.api_healthcheck()
         if problem:
             fix = "Start it (`tunegate up`), or unset PREFECT_API_URL: then each run starts a temporary server."
-            yield broken("prefect", f"{shown(url)} does not answer ({type(problem).__name__})", fix)
+            yield broken("prefect", f"{address_shown(url)} does not answer ({type(problem).__name__})", fix)
             return
-        yield fine("prefect", f"{shown(url)} answers")
+        yield fine("prefect", f"{address_shown(url)} answers")
+        yield from prefect_exposure(url)
         try:
             yield from server_findings(client, datetime.now(UTC))
         except PrefectHTTPStatusError as error:
@@ -50,8 +53,9 @@ def server_findings(client: "SyncPrefectClient", now: datetime) -> Iterator[Find
     yield from _settings(client)
     yield from _scheduler(client, deployments, now)
     yield from _late_runs(client)
-    yield from _secrets_in_clear(deployments)
+    yield from _secrets_in_clear(client, deployments)
     yield from _readable_secrets(client)
+    yield from operation_findings(client, deployments)
 
 
 def _settings(client: "SyncPrefectClient") -> Iterator[Finding]:
@@ -104,12 +108,21 @@ def _late_runs(client: "SyncPrefectClient") -> Iterator[Finding]:
         yield note("late runs", f"{len(runs)} runs are due and nobody picks them up", fix)
 
 
-def _secrets_in_clear(deployments: Sequence["DeploymentResponse"]) -> Iterator[Finding]:
-    told = [item.name for item in deployments if _holds_a_secret([item.parameters, item.job_variables])]
+def _secrets_in_clear(client: "SyncPrefectClient", deployments: Sequence["DeploymentResponse"]) -> Iterator[Finding]:
+    """In what a deployment or its work pool hands to a run: all of it is shown to whoever may read it."""
+    held: dict[str, Any] = {f"parameters or job variables of {item.name}": _handed_on(item) for item in deployments}
+    held |= {
+        f"the base job template of work pool {pool.name}": pool.base_job_template for pool in client.read_work_pools()
+    }
+    told = [name for name, content in held.items() if _holds_a_secret(content)]
     for name in told:
-        yield broken("secrets", f"parameters or job variables of {name} hold a key in clear", f"{REPLACE}.")
+        yield broken("secrets", f"a key in clear: {name}", f"{REPLACE}.")
     if not told:
         yield fine("secrets", f"no key in the parameters of {len(deployments)} deployments")
+
+
+def _handed_on(deployment: "DeploymentResponse") -> list[Any]:
+    return [deployment.parameters, deployment.job_variables, [item.parameters for item in deployment.schedules]]
 
 
 def _readable_secrets(client: "SyncPrefectClient") -> Iterator[Finding]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from flows.doctor.exposure import mlflow_exposure
 from flows.doctor.finding import Finding, broken, fine, note
-from flows.environment import answers, prepare
+from flows.environment import address_shown, answers, prepare
 from tasks.errors import TunegateError
 from tasks.home import home
 from tasks.providers.base_url import is_loopback
@@ -28,6 +29,8 @@ def mlflow_store() -> Iterator[Finding]:
     uri = _tracking_uri()
     finding = _server(uri) if uri.startswith("http") else _database(uri)
     yield finding
+    if finding.state == "fine" and uri.startswith("http"):
+        yield from mlflow_exposure(uri)
     if finding.state == "fine":
         yield from _all_artifacts(uri)
 
@@ -38,9 +41,9 @@ def _tracking_uri() -> str:
 
 def _server(uri: str) -> Finding:
     if answers(f"{uri.rstrip('/')}/health"):
-        return fine("mlflow", f"{shown(uri)} answers")
+        return fine("mlflow", f"{address_shown(uri)} answers")
     fix = "Start it, or unset MLFLOW_TRACKING_URI: then the store is a file under TUNEGATE_HOME."
-    return broken("mlflow", f"{shown(uri)} does not answer", fix)
+    return broken("mlflow", f"{address_shown(uri)} does not answer", fix)
 
 
 def _database(uri: str) -> Finding:
@@ -56,7 +59,7 @@ def _database(uri: str) -> Finding:
     except (SQLAlchemyError, ImportError) as error:
         cause = str(getattr(error, "orig", None) or error).splitlines()[0]
         fix = "Restore it from a copy, or set MLFLOW_TRACKING_URI to a database or server that opens."
-        return broken("mlflow", f"{shown(uri)} does not open: {shown(cause)}", fix)
+        return broken("mlflow", f"{address_shown(uri)} does not open: {shown(cause)}", fix)
     return fine("mlflow", f"{path or 'the database'} opens, {runs} runs")
 
 

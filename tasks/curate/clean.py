@@ -9,10 +9,11 @@ import pandas as pd
 from data_contracts.curation import CurationReport
 from data_contracts.data_policy import Curation
 from data_contracts.records import Counts, Curated, RawExamples, Rejection
+from data_contracts.redaction import Barred
 from data_contracts.use_case import ResolvedUseCase, TaskKind
 from tasks.curate.cleaning import conflicts, duplicates
 from tasks.curate.cleaning.columns import batches, texts
-from tasks.curate.cleaning.exclusions import exclude
+from tasks.curate.cleaning.exclusions import exclude, exclude_forgotten
 from tasks.curate.cleaning.fates import Fate, Fates
 from tasks.curate.cleaning.keys import keys
 from tasks.curate.cleaning.near import Alike
@@ -39,14 +40,14 @@ PRIVATE = {
 }
 
 
-def clean(raw: RawExamples, case: ResolvedUseCase) -> Curated:
-    """What becomes of every raw row: excluded by rule, in quarantine, a copy of a better row, or curated.
+def clean(raw: RawExamples, case: ResolvedUseCase, barred: Barred | None = None) -> Curated:
+    """What becomes of every raw row: forgotten, excluded by rule, in quarantine, a copy of a better row, or curated.
 
     Better is the row with more slices filled in; then one with a date, the earlier one; then the first by file and
     line. Rows of different given partitions are never copies of each other: that is for the leakage check.
     """
     cleaning = _Cleaning(raw, case)
-    cleaning.exclude()
+    cleaning.exclude(barred or Barred())
     cleaning.quarantine_id_clashes()
     cleaning.settle_conflicts()
     cleaning.drop_copies()
@@ -102,7 +103,8 @@ class _Cleaning:
         self._conflicts: dict[str, int] = {}
         self._near_dropped = 0
 
-    def exclude(self) -> None:
+    def exclude(self, barred: Barred) -> None:
+        exclude_forgotten(self._raw.path, barred, self._fates)
         exclude(self._raw.path, self._case, self._fates)
 
     def quarantine_id_clashes(self) -> None:

@@ -9,15 +9,19 @@ from types import TracebackType
 from typing import Self
 
 from data_contracts.records import Rejection
+from data_contracts.redaction import FORGOTTEN, Barred, token
 from tasks.home import writable
 
 
 class Quarantine:
-    """A file of rejections with their raw text. Used as a context; what stood in the file before is replaced."""
+    """A file of rejections with their raw text. Used as a context; what stood in the file before is replaced.
 
-    def __init__(self, path: Path) -> None:
+    Of a row that is to be forgotten it keeps where it stood, and no text.
+    """
+
+    def __init__(self, path: Path, barred: Barred | None = None) -> None:
         self.codes: Counter[str] = Counter()
-        self._path = path
+        self._path, self._barred = path, barred or Barred()
         with writable(path):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -27,6 +31,8 @@ class Quarantine:
     def add(self, rejection: Rejection) -> None:
         """Keep one rejection."""
         self.codes[rejection.code] += 1
+        if rejection.remedy == FORGOTTEN or self._barred.has(rejection.id):
+            rejection = dataclasses.replace(rejection, id=token(rejection.id), raw="")
         with writable(self._path):
             self._stream.write(json.dumps(dataclasses.asdict(rejection), ensure_ascii=False) + "\n")
 

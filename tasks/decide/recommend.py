@@ -104,16 +104,16 @@ def _retrieve(case: RecommendCase) -> str:
 
 
 def _hold_money(case: RecommendCase) -> str:
-    back = f"move the alias `champion` of `tunegate.{case.use_case}` back in MLflow"
-    return f"{back}, and set `gates.tiers: {{{named.PAYS_GATE}: must}}` for the next trial"
+    return f"`tunegate rollback {case.use_case}`, and set `gates.tiers: {{{named.PAYS_GATE}: must}}` for the next trial"
 
 
 def _watch(case: RecommendCase) -> str:
-    return f"{_again(case)} once a base model changes (`schedule.cron` asks by itself)"
+    return "`tunegate watch` says when its base model changes, and what would replace it"
 
 
 def _monitor(case: RecommendCase) -> str:
-    return f"load `models:/tunegate.{case.use_case}@champion`, and {_again(case)} once new rows or a new base are there"
+    answers = f"load `models:/tunegate.{case.use_case}@champion`"
+    return f"{answers}, and `tunegate monitor {case.use_case}` holds it to these figures (`monitor.sources`)"
 
 
 def _measure(case: RecommendCase) -> str:

@@ -10,7 +10,7 @@ from data_contracts.worth import Payback
 from tasks.errors import ConfigurationError
 from tasks.power import POWER, assumption, cases_needed, detectable_difference
 
-BEATS = "beats"
+BEATS, NOT_WORSE = "beats", "not worse than"
 COMPLETE = "complete answers"
 TIERS: dict[str, Tier] = {
     "format adherence": "must",
@@ -56,7 +56,7 @@ def check_tiers(gates: Gates) -> None:
     """Raise ConfigurationError where `gates.tiers` names what is no rule, or one that always must hold."""
     for name in gates.tiers:
         if name not in TIERS:
-            always = name == COMPLETE or name.startswith(BEATS)
+            always = name == COMPLETE or name.startswith((BEATS, NOT_WORSE))
             problem = f"{name!r} always must hold" if always else f"there is no rule {name!r}"
             raise ConfigurationError("gates.tiers", problem, f"Take one of: {', '.join(TIERS)}.")
 

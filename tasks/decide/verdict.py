@@ -1,20 +1,22 @@
 """Promote, keep, or not enough evidence: never a promotion without evidence, never a tie for the newcomer."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from data_contracts.candidate import Candidate
-from data_contracts.contest import CandidateScores, Comparison, PairedTest, Rule, Verdict
+from data_contracts.contest import CandidateScores, ChampionStanding, Comparison, PairedTest, Rule, Verdict
 from data_contracts.gates import Gates
 from data_contracts.worth import Payback
-from tasks.decide import rules
+from tasks.decide import leaving, rules
 from tasks.decide.judged import judge_rules
 from tasks.decide.margins import margins
 from tasks.decide.rules import Finding
 
 Decision = Literal["promote", "keep", "not enough evidence"]
+Duel = Callable[[PairedTest | None, str, int, Gates], Finding]
+DUELS = (rules.BEATS, rules.NOT_WORSE)
 FURTHEST: tuple[Decision, ...] = ("promote", "not enough evidence", "keep")
 
 
@@ -26,12 +28,17 @@ class Standing:
     best_prompt: Candidate
     payback: Mapping[str, Payback] = field(default_factory=dict)
     horizon_months: float = 6
-    fallen: Candidate | None = None  # a champion that no longer answers
+    met: ChampionStanding | None = None  # of the champion that the trial found, be it gone by now
 
     @property
     def reference(self) -> Candidate:
-        """The champion, or where there is none yet, the best prompt."""
+        """The champion, or where there is none that answers, the best prompt."""
         return self.champion or self.best_prompt
+
+    def need_not_win(self, challenger: Candidate, opponent: Candidate) -> bool:
+        """Whether the opponent is a champion on its way out, and the challenger answers longer."""
+        leaves = self.met is not None and self.met.state == "leaving" and challenger.name in self.met.outlasted_by
+        return leaves and self.champion is not None and opponent.digest == self.champion.digest
 
 
 @dataclass(frozen=True)
@@ -76,16 +83,18 @@ class Judged:
 def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
     """The verdict on all candidates but the reference.
 
-    A tune has to beat the champion and the best prompt, a prompt the champion. The verdict is on the challenger
-    that got furthest: promotable before open before ruled out, then by metric. Of several that could be promoted, the
-    cheapest wins that is within the minimum effect of the best: less than that is not worth paying for. Raises
-    ConfigurationError where `gates.tiers` names no rule.
+    A tune has to beat the champion and the best prompt, a prompt the champion; to a champion that leaves, what answers
+    longer need only be not worse. The verdict is on the challenger that got furthest: promotable before open before
+    ruled out, then by metric. Of several that could be promoted, the cheapest wins that is within the minimum effect of
+    the best: less than that is not worth paying for. Raises ConfigurationError where `gates.tiers` names no rule.
     """
     rules.check_tiers(gates)
+    whole, comparison = comparison, leaving.contested(comparison)
     challengers = [one for one in comparison.candidates if one.candidate.digest != standing.reference.digest]
     judged = _cheapest_first(
         sorted((_judge(one, comparison, standing, gates) for one in challengers), key=_rank), gates
     )
+    said = leaving.said_of(standing.met, whole, gates) if standing.met else []
     best = judged[0] if judged else None
     decision: Decision = best.decision if best else "keep"
     return Verdict(
@@ -93,11 +102,12 @@ def decide(comparison: Comparison, standing: Standing, gates: Gates) -> Verdict:
         winner=best.candidate if best and decision == "promote" else standing.reference,
         reference=comparison.reference,
         challenger=best.candidate if best else None,
-        reasons=[*_opening(standing, comparison, decision), *_reasons(judged, comparison, gates)],
+        reasons=[*_opening(standing, comparison, decision), *said, *_reasons(judged, comparison, gates)],
         rules=[finding.rule for finding in best.findings] if best else [],
         cases_needed=best.cases_needed if best and decision == "not enough evidence" else None,
         payback=standing.payback.get(best.candidate.name) if best else None,
         first_champion=standing.champion is None,
+        champion_standing=standing.met,
     )
 
 
@@ -105,7 +115,7 @@ def _judge(challenger: CandidateScores, comparison: Comparison, standing: Standi
     candidate, cases = challenger.candidate, challenger.cases
     met = [(opponent, _test(candidate, opponent, comparison)) for opponent in _opponents(candidate, standing)]
     findings = [
-        *(rules.beats(test, opponent.name, cases, gates) for opponent, test in met),
+        *(_duel(candidate, standing, opponent)(test, opponent.name, cases, gates) for opponent, test in met),
         rules.complete_answers(comparison),
         *rules.floors(challenger, rules.independent_cases(comparison.tests, cases), gates),
         *margins(challenger, comparison, gates),
@@ -117,6 +127,10 @@ def _judge(challenger: CandidateScores, comparison: Comparison, standing: Standi
     if candidate.kind == "tune":
         findings.append(rules.pays_back(standing.payback.get(candidate.name), standing.horizon_months, gates))
     return Judged(challenger, findings, _groups_a_case([test for _, test in met if test], cases))
+
+
+def _duel(challenger: Candidate, standing: Standing, opponent: Candidate) -> Duel:
+    return leaving.not_worse if standing.need_not_win(challenger, opponent) else rules.beats
 
 
 def _groups_a_case(tests: Sequence[PairedTest], cases: int) -> float | None:
@@ -158,9 +172,9 @@ def _cost(judged: Judged) -> float:
 
 
 def _opening(standing: Standing, comparison: Comparison, decision: Decision) -> list[str]:
-    champion, prompt, fallen = standing.champion, standing.best_prompt, standing.fallen
+    champion, prompt, met = standing.champion, standing.best_prompt, standing.met
     if champion is None:
-        was = f"The champion ({fallen.model}) no longer answers" if fallen else "There was no champion"
+        was = f"The champion ({met.model}) no longer answers" if met else "There was no champion"
         then = "is the reference" if decision == "promote" else "becomes it and is the reference"
         return [f"{was}: {prompt.name} ({prompt.model}) {then}."]
     contestants = [prompt, *(one.candidate for one in comparison.candidates)]
@@ -177,16 +191,16 @@ def _reasons(judged: Sequence[Judged], comparison: Comparison, gates: Gates) -> 
 
 def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
     name, metric = best.candidate.name, comparison.metric
-    said = [finding.rule for finding in best.broken] or [
-        finding.rule for finding in best.findings if finding.rule.name.startswith(rules.BEATS)
-    ]
+    duels = [finding.rule for finding in best.findings if finding.rule.name.startswith(DUELS)]
+    said = [finding.rule for finding in best.broken] or duels
+    enough = "good enough" if any(rule.name.startswith(rules.NOT_WORSE) for rule in duels) else "better"
     outcome = {
         "promote": f"{name} ({best.candidate.model}) is promoted on {metric} over {best.scores.cases} test cases",
         "keep": f"{name} is ruled out on {best.scores.cases} test cases",
-        "not enough evidence": f"{best.scores.cases} test cases do not settle whether {name} is better on {metric}",
+        "not enough evidence": f"{best.scores.cases} test cases do not settle whether {name} is {enough} on {metric}",
     }[best.decision]
-    if best.decision == "not enough evidence" and not any(rule.name.startswith(rules.BEATS) for rule in said):
-        outcome = f"{name} is better on {metric}, and {best.scores.cases} test cases do not settle all else"
+    if best.decision == "not enough evidence" and not any(rule.name.startswith(DUELS) for rule in said):
+        outcome = f"{name} is {enough} on {metric}, and {best.scores.cases} test cases do not settle all else"
     unmet = [finding.rule for finding in best.findings if finding.rule.tier == "should" and not finding.rule.passed]
     if best.decision == "keep":  # what is ruled out need not pay
         unmet = []
@@ -200,8 +214,11 @@ def _verdict_reasons(best: Judged, comparison: Comparison) -> list[str]:
 
 def _named(rule: Rule) -> str:
     """A rule's name as a sentence begins; what is not so is not said to be so."""
-    opponent = rule.name.removeprefix(rules.BEATS)
-    return f"does not beat {opponent.strip()}" if opponent != rule.name and rule.passed is False else rule.name
+    said = {rules.BEATS: "does not beat", rules.NOT_WORSE: "is not shown to be as good as"}
+    for duel, unmet in said.items():
+        if rule.name.startswith(duel) and rule.passed is False:
+            return f"{unmet} {rule.name.removeprefix(duel).strip()}"
+    return rule.name
 
 
 def _still_needed(best: Judged) -> list[str]:
@@ -223,9 +240,11 @@ def _chosen(judged: Sequence[Judged], gates: Gates) -> list[str]:
     if number < 2:
         return []
     within = f"the cheapest within {100 * gates.minimum_effect:g} points of the best"
+    won = not any(finding.rule.name.startswith(rules.NOT_WORSE) for finding in judged[0].findings)
+    covered = "Holm's adjustment covers that choice; its" if won else "Its"
     return [
         f"{number} candidates could be promoted; {judged[0].candidate.name} was chosen among them on these very cases, "
-        f"as {within}. Holm's adjustment covers that choice; its own score may look a little better than it is."
+        f"as {within}. {covered} own score may look a little better than it is."
     ]
 
 

@@ -101,6 +101,12 @@ class Operating(Database):
             facts = connection.scalar(select(columns.facts).where(*same))
         return dict(facts) if facts is not None else None
 
+    def told(self, use_case: str, key: str) -> bool:
+        """Whether it was told already."""
+        same = (notices.c.use_case == use_case, notices.c.key == key)
+        with self._transaction() as connection:
+            return connection.scalar(select(notices.c.key).where(*same)) is not None
+
     def tell_once(self, use_case: str, key: str) -> bool:
         """Whether this is the first time; from now on it is not."""
         added = table.insert(self.engine, notices).values(use_case=use_case, key=key, told_at=self.clock.now())

@@ -5,7 +5,7 @@ import os
 import re
 
 _KEYS = re.compile(r"sk-[\w*-]{8,}|AKIA[0-9A-Z]{16}|bearer\s+[\w.~+/=-]{8,}", re.IGNORECASE)
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|AUTH_STRING", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 

@@ -12,11 +12,11 @@ Figures = dict[str, float]
 
 
 def headline(scores: CandidateScores) -> Figures:
-    """A candidate's own figures."""
+    """A candidate's own figures; the metric that decides comes first, and MLflow keeps that order on a run's page."""
     return _known(
         {
-            **scores.further,
             **_with_interval("metric", scores.metric),
+            **scores.further,
             "accuracy": scores.accuracy,
             "exact_match": scores.exact_match,
             "macro_f1": scores.macro_f1,
@@ -28,6 +28,7 @@ def headline(scores: CandidateScores) -> Figures:
             "ttft_p99_ms": scores.ttft_p99_ms,
             "stored_answers": scores.stored,
             "cost_per_request_usd": scores.cost_per_request,
+            "cost_per_thousand_usd": _times(1000, scores.cost_per_request),
             "prompt_tokens": scores.prompt_tokens,
             "completion_tokens": scores.completion_tokens,
             **_beyond(scores),
@@ -42,13 +43,15 @@ def of_candidate(trial: TrialRecord, scores: CandidateScores) -> Figures:
 
 
 def of_trial(trial: TrialRecord) -> Figures:
-    """The figures of the whole trial; a candidate's own stand under its name."""
+    """The figures of the whole trial: the winner's metric, what was spent, and every candidate's own under its name."""
+    winner = next(one for one in trial.comparison.candidates if one.candidate == trial.verdict.winner)
+    first = _known(_with_interval("metric", winner.metric))
     own = {
         f"{scores.candidate.name}/{name}": value
         for scores in trial.comparison.candidates
         for name, value in headline(scores).items()
     }
-    return own | _money(trial) | _payback(trial) | _effort(trial) | _judge(trial)
+    return first | _money(trial) | _payback(trial) | _effort(trial) | _judge(trial) | own
 
 
 def _beyond(scores: CandidateScores) -> dict[str, float | None]:
@@ -144,6 +147,10 @@ def _judge(trial: TrialRecord) -> Figures:
 
 def _with_interval(name: str, found: Interval) -> dict[str, float | None]:
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+
+
+def _times(factor: float, figure: float | None) -> float | None:
+    return None if figure is None else factor * figure
 
 
 def _known(figures: Mapping[str, float | None]) -> Figures:

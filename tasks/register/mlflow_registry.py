@@ -5,20 +5,25 @@ import json
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from data_contracts.candidate import Candidate
+from data_contracts.consent import Consent
 from data_contracts.contest import Registration
 from data_contracts.money import JobEvent
 from data_contracts.records import as_json
 from data_contracts.trial import TrialRecord
 from tasks.errors import ResumableError
-from tasks.register import metrics, runs
+from tasks.ledger import Ledger
+from tasks.register import metrics, promotion, runs
+from tasks.register.answering_model import log_answering_model
+from tasks.register.crowning import NOBODY_ASKED, Decided, challenge, crown
 from tasks.register.prompt_registry import PromptRegistry
-from tasks.register.store import ABSENT, Store, reachable
+from tasks.register.store import Store, reachable
 
-SERVED_MODEL = Path(__file__).with_name("served_model.py")
+DECLINED = "tunegate.declined"
 ABOUT = (
     "Whatever answers best for `{use_case}`: a prompt on a base model, or a fine-tuned model. A version "
     "becomes `champion` only through a trial on test cases that neither has seen; each version says which."
@@ -91,29 +96,58 @@ class Registry:
         runs.log_events(self.store, run_id, events)
 
     @reachable()
+    def show_file(self, run_id: str, file: Path) -> str:
+        """Put a file into a run's artifacts; the id of its experiment."""
+        self.client.log_artifact(run_id, str(file))
+        return self.store.experiment_id
+
+    @reachable()
+    def decision(self, version: int) -> dict[str, Any]:
+        """The decision record of a version: how it answers, and why it may."""
+        import mlflow
+
+        found = mlflow.artifacts.load_dict(f"models:/{self.name}/{version}/artifacts/decision.json")
+        return dict(found)
+
+    @reachable()
+    def told(self, version: int) -> dict[str, str]:
+        """The tags of a version, without `tunegate.`; empty where there is no such version."""
+        wanted = f"name = '{self.name}'"
+        found = {int(one.version): one.tags for one in self.client.search_model_versions(wanted)}
+        return {name.removeprefix("tunegate."): value for name, value in found.get(version, {}).items()}
+
+    @reachable()
     def close(self, run_id: str, status: str) -> None:
         """End the parent run as FINISHED or FAILED."""
         self.client.set_terminated(run_id, status)
 
     @reachable()
-    def register(self, trial: TrialRecord, run_id: str, found: int | None = None) -> Registration:
-        """Record the trial, register who matters, move the aliases and read them back.
+    def register(
+        self, trial: TrialRecord, run_id: str, found: int | None = None, consent: Consent = NOBODY_ASKED
+    ) -> Registration:
+        """Record the trial, register who matters, move the aliases; under the lock of `promotion.lock_key`.
 
         Without a champion the best prompt becomes it first, also where a tune takes its place at once. A champion
-        that stays is left as it is. `found` is the champion's version as the trial found it.
+        that stays is left as it is, and so is one that somebody keeps by a no. `found` is its version as the trial
+        found it.
         """
+        ledger = Ledger()
+        promotion.settle(self, ledger)
         runs.log_trial(self.store, trial, run_id)
         logged = self._log_candidates(trial, run_id)
-        champion = self._crown(trial, logged, found)
-        challenger = self._challenge(trial, logged, champion)
-        self.prompts.follow(self.client.get_model_version(self.name, str(champion)).tags)
+        decided = Decided(trial, consent, found)
+        champion = crown(self, ledger, decided, partial(self._version, decided, logged))
+        challenger = challenge(self, decided, champion, partial(self._version, decided, logged))
+        if champion is not None:
+            self.prompts.follow(self.client.get_model_version(self.name, str(champion)).tags)
+        self.client.set_tag(run_id, "tunegate.promotion", consent.sentence)
         return Registration(
             registered_model=self.name,
             champion_version=champion,
             challenger_version=challenger,
             run_id=run_id,
             experiment_id=self.store.experiment_id,
-            model_uri=f"models:/{self.name}@champion",
+            model_uri=f"models:/{self.name}@{'challenger' if champion is None else 'champion'}",
         )
 
     def _log_candidates(self, trial: TrialRecord, parent: str) -> dict[str, Logged]:
@@ -126,44 +160,17 @@ class Registry:
             logged[scores.candidate.name] = Logged(run_id, prompt)
         return logged
 
-    def _crown(self, trial: TrialRecord, logged: dict[str, Logged], found: int | None) -> int:
-        """The champion's version. Its alias moves for a first champion or a promotion, and from where it was found."""
-        verdict = trial.verdict
-        now = self._aliased("champion")
-        if now is not None and verdict.decision != "promote" and not verdict.first_champion:
-            return now
-        expected = {found, *self._versions(_candidate(trial, verdict.reference).digest)}
-        expected |= {*self._versions(verdict.winner.digest)}
-        if now is not None and now not in expected:
-            cause = f"alias champion points to version {now}, not to {found}: another run moved it meanwhile"
-            remedy = "Start a new trial against that champion; or point the alias back, then resume."
-            raise ResumableError(f"Registering {self.name}", cause, remedy)
-        if verdict.first_champion and verdict.reference != verdict.winner.name:
-            reference = self._version(trial, verdict.reference, logged, "reference")
-            if now not in self._versions(verdict.winner.digest):
-                self._point("champion", reference)
-        winner = self._version(trial, verdict.winner.name, logged, "winner")
-        self._point("champion", winner)
-        return winner
-
-    def _challenge(self, trial: TrialRecord, logged: dict[str, Logged], champion: int) -> int | None:
-        """The version that got furthest of the others; one that is champion by now keeps its story."""
-        challenger = trial.verdict.challenger
-        if challenger is None:
-            return None
-        known = self._versions(challenger.digest)
-        version = champion if champion in known else self._version(trial, challenger.name, logged, "challenger")
-        self._point("challenger", version)
-        return version
-
-    def _version(self, trial: TrialRecord, name: str, logged: dict[str, Logged], role: str) -> int:
+    def _version(self, decided: Decided, logged: dict[str, Logged], name: str, role: str) -> int:
         """The version that holds this very candidate, made once; it tells of the trial that gave it its role."""
+        trial = decided.trial
         candidate = _candidate(trial, name)
         tags = {**_tags(trial, candidate), "tunegate.role": role}
+        if decided.declined and candidate == trial.verdict.winner:
+            tags[DECLINED] = decided.consent.declined
         prompt = logged[name].prompt
         if prompt is not None:
             tags["tunegate.prompt_version"] = self.prompts.uri(prompt)
-        known = self._versions(candidate.digest)
+        known = self.versions(candidate.digest)
         if known:
             self._retell(known[0], tags, trial.verdict.markdown)
             return known[0]
@@ -182,29 +189,21 @@ class Registry:
         told = self.client.get_model_version(self.name, str(version)).tags
         for name, value in tags.items() - told.items():
             self.client.set_model_version_tag(self.name, str(version), name, value)
+        if DECLINED in told and DECLINED not in tags:
+            self.client.delete_model_version_tag(self.name, str(version), DECLINED)
         self.client.update_model_version(self.name, str(version), description)
 
     def _incumbent(self, alias: str) -> Incumbent | None:
         import mlflow
 
-        version = self._aliased(alias)
+        version = promotion.aliased(self, alias)
         if version is None:
             return None
         found = self.client.get_model_version(self.name, str(version))
         plain = mlflow.artifacts.load_dict(f"runs:/{found.run_id}/candidate.json")
         return Incumbent(Candidate.model_validate(plain), version, found.tags.get("tunegate.intent", ""))
 
-    def _aliased(self, alias: str) -> int | None:
-        from mlflow.exceptions import MlflowException
-
-        try:
-            return int(self.client.get_model_version_by_alias(self.name, alias).version)
-        except MlflowException as error:
-            if error.error_code in ABSENT:
-                return None
-            raise
-
-    def _versions(self, digest: str) -> list[int]:
+    def versions(self, digest: str) -> list[int]:
         """Versions that hold the candidate of that digest: one, or none yet."""
         from mlflow.exceptions import MlflowException
 
@@ -217,29 +216,10 @@ class Registry:
         return sorted(int(version.version) for version in self.client.search_model_versions(wanted))
 
     def _log_model(self, trial: TrialRecord, candidate: Candidate, run_id: str) -> tuple[str, str]:
-        import mlflow
-
-        with tempfile.TemporaryDirectory() as folder, mlflow.start_run(run_id=run_id):
-            decision = Path(folder) / "decision.json"
-            decision.write_text(json.dumps(_decision(trial, candidate), ensure_ascii=False), encoding="utf-8")
-            artifacts = {"decision": str(decision)}
-            if candidate.prompt.few_shot.count and trial.case.use_case.text_policy.few_shot_in_registry:
-                artifacts["examples"] = trial.train_examples
-            info = mlflow.pyfunc.log_model(
-                name=self.store.use_case,
-                python_model=str(SERVED_MODEL),
-                artifacts=artifacts,
-                model_config={"model": candidate.model, "prompt": candidate.prompt.name},
-                pip_requirements=["tunegate"],  # given, or MLflow spends seconds on guessing them
-            )
+        shown = candidate.prompt.few_shot.count and trial.case.use_case.text_policy.few_shot_in_registry
+        examples = trial.train_examples if shown else ""
+        info = log_answering_model(self.store.use_case, run_id, candidate, _decision(trial, candidate), examples)
         return info.model_uri, info.model_id
-
-    def _point(self, alias: str, version: int) -> None:
-        self.client.set_registered_model_alias(self.name, alias, str(version))
-        found = int(self.client.get_model_version_by_alias(self.name, alias).version)
-        if found != version:  # MLflow has no compare-and-set: the last writer wins
-            cause = f"alias {alias} points to version {found}, not to {version}: another run moved it meanwhile"
-            raise ResumableError(f"Registering {self.name}", cause, "See which of the two you want, then resume.")
 
 
 def _candidate(trial: TrialRecord, name: str) -> Candidate:

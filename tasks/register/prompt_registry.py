@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from data_contracts.adoption import AdoptionRecord
 from data_contracts.candidate import Prompt
 from data_contracts.trial import TrialRecord
 from tasks.prompting.prompt import as_text
@@ -23,7 +24,7 @@ class PromptRegistry:
         self.client = store.client
         self.name = f"tunegate.{store.use_case}.prompt"
 
-    def register(self, trial: TrialRecord) -> dict[str, int]:
+    def register(self, trial: TrialRecord | AdoptionRecord) -> dict[str, int]:
         """Version by digest of every prompt of the final comparison; made where the registry has none yet."""
         self._create()
         prompts = {item.candidate.prompt.digest: item.candidate.prompt for item in trial.comparison.candidates}

@@ -31,6 +31,7 @@ class Section:
 
 SECTIONS = (
     Section("candidates", "Candidates on the sealed test set"),
+    Section("champion", "The champion that was met", lambda trial: trial.verdict.champion_standing is not None),
     Section("rules", "Rules of the verdict", lambda trial: bool(trial.verdict.rules or trial.comparison.margins)),
     Section("cost", "Cost, quality and latency"),
     Section("slices", "Slices", lambda trial: any(item.slices for item in trial.comparison.candidates)),

@@ -54,7 +54,7 @@ def glance(trial: TrialRecord) -> list[Figure]:
     ]
     if challenger.latency_p95_ms is not None:
         found.append(_beside("p95 latency, ms", pair, [milliseconds(item.latency_p95_ms) for item in pair]))
-    return found + _worth(trial)
+    return found + _worth(trial) + _last_day(trial)
 
 
 def rules_by_tier(rules: list[Rule]) -> list[tuple[Tier, list[Rule]]]:
@@ -127,3 +127,12 @@ def _worth(trial: TrialRecord) -> list[Figure]:
         return []
     back = months(found.payback_months) if found.payback_months is not None else "never"
     return [Figure("payback", back, f"{usd(found.monthly_saving)} a month")]
+
+
+def _last_day(trial: TrialRecord) -> list[Figure]:
+    """When the champion that was met stops answering, or that it has."""
+    met = trial.verdict.champion_standing
+    if met is None or met.state == "answers":
+        return []
+    left = "it no longer answers" if met.state == "retired" else f"in {met.days_left} days"
+    return [Figure("the champion's last day", met.last_day or "unknown", left)]

@@ -1,13 +1,17 @@
 """A run checked again from its files: every hash, every byte of the source, both sums, no evaluation words in train."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from data_contracts.lineage import Lineage
 from data_contracts.records import PARTITIONS, Counts
+from data_contracts.redaction import REDACTIONS, Redactions
+from tasks import signing
+from tasks.register.lineage import NAME
 from tasks.run_folder import TamperedFileError
 from tasks.steps.curation import DUPLICATES, EXCLUDED, QUARANTINE
 from tasks.steps.data import digest
@@ -15,6 +19,8 @@ from tasks.workspace import CURATED, Workspace
 
 FATES = {"curated": CURATED, "duplicates": DUPLICATES, "quarantined": QUARANTINE, "excluded": EXCLUDED}
 SPAN = ["file", "offset", "length"]
+WORST_FIRST: tuple[signing.Signature, ...] = ("bad", "none", "no key here", "good")
+FORGED = f"{NAME} is not what its signature was given for, or another key gave it."
 
 
 def problems(space: Workspace) -> list[str]:
@@ -23,10 +29,51 @@ def problems(space: Workspace) -> list[str]:
         changed = [f"{name} is missing or was changed after it was written." for name in space.folder.changed_files()]
         if changed or not space.folder.has("counts.json"):
             return changed
-        counts = space.folder.read_json("counts.json", Counts)
-        return [*_sums(space, counts), *(_partitions(space, counts) if counts.train else [])]
+        return [*adds_up(space), *_signed(space)]
     except TamperedFileError as error:  # the manifest does not match the run
         return [str(error)]
+
+
+def adds_up(space: Workspace) -> list[str]:
+    """Both sums, the place of every record in its source, the hash of every partition. Raises TamperedFileError."""
+    counts = space.folder.read_json("counts.json", Counts)
+    return [*_sums(space, counts), *(_partitions(space, counts) if counts.train else [])]
+
+
+def signature(space: Workspace) -> signing.Signature:
+    """How the run's lineage, which names all its files, and what was redacted since, stand to their signatures."""
+    states = [
+        signing.verify(space.folder.read_bytes(name), _bundle(space, name))
+        for name in (NAME, REDACTIONS)
+        if space.folder.has(name)
+    ]
+    return next((state for state in WORST_FIRST if state in states), "none")
+
+
+def unlike(lineage: Lineage, manifest: Mapping[str, str]) -> Iterator[str]:
+    """Files that a manifest no longer names as the lineage does. Files that came later are in no lineage."""
+    for name, sha256 in lineage.files.items():
+        if manifest.get(name) != sha256:
+            yield f"manifest.json and {NAME} name other bytes of {name}."
+
+
+def _signed(space: Workspace) -> Iterator[str]:
+    if signature(space) == "bad":
+        yield FORGED
+    if space.folder.has(NAME):
+        manifest = _redactions(space).before(space.folder.manifest())
+        yield from unlike(space.folder.read_json(NAME, Lineage), manifest)
+
+
+def _bundle(space: Workspace, name: str) -> bytes | None:
+    bundle = signing.bundle_of(name)
+    return space.folder.read_bytes(bundle) if space.folder.has(bundle) else None
+
+
+def _redactions(space: Workspace) -> Redactions:
+    if space.folder.has(REDACTIONS):
+        return space.folder.read_json(REDACTIONS, Redactions)
+    return Redactions(use_case=space.case.use_case.name, run=space.folder.run)
 
 
 def _sums(space: Workspace, counts: Counts) -> list[str]:
@@ -66,11 +113,11 @@ def _gaps(spans: pd.DataFrame, counts: Counts) -> Iterator[str]:
 
 
 def _partitions(space: Workspace, counts: Counts) -> list[str]:
-    parts = space.partitions
+    parts, redacted = space.partitions, _redactions(space).partitions
     found = [
-        f"The {name} partition does not have the hash that counts.json records."
+        f"The {name} partition does not have the hash that {REDACTIONS if name in redacted else 'counts.json'} records."
         for name in PARTITIONS
-        if digest(space, name) != getattr(counts, name).sha256
+        if digest(space, name) != redacted.get(name, getattr(counts, name).sha256)
     ]
     placed = sum(len(getattr(parts, name)) for name in (*PARTITIONS, "withheld"))
     if placed != counts.curated:

@@ -1,4 +1,4 @@
-"""Who may answer, what they answered, and who won."""
+"""Who may answer, and what they answered."""
 
 import json
 import logging
@@ -8,15 +8,14 @@ from dataclasses import replace
 import pandas as pd
 
 from data_contracts.candidate import Candidate
-from data_contracts.contest import PromptSearch
+from data_contracts.contest import ChampionStanding, PromptSearch
 from data_contracts.money import FineTuned
 from data_contracts.records import Counts
 from tasks.evaluate.answer import Question
 from tasks.evaluate.questions import Panel, build
-from tasks.finetune.wait import await_servable
+from tasks.steps import champion as incumbent
 from tasks.steps import clock, general, preferences
 from tasks.steps.asking import Progress, ask, examples_of, panel_of
-from tasks.steps.general import is_listed
 from tasks.workspace import Edge, Workspace
 
 STORED = "stored_before.parquet"
@@ -48,12 +47,16 @@ def candidates(space: Workspace, champion: Candidate | None) -> list[Candidate]:
 
 
 def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress: Progress) -> Sequence[Candidate]:
-    """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer."""
+    """All candidates answer the sealed test set, interleaved; the opening is on record before the first answer.
+
+    A champion that no longer answers takes part by what is recorded of it, if that is complete, and cannot win.
+    """
     if not space.folder.has("candidates.json"):
-        field = candidates(space, _standing(champion, space, edge) if champion else None)
+        met = incumbent.meet(champion, space, edge) if champion else None
+        field = candidates(space, met.candidate if met else None)
         panel = final_panel(space, edge, field)
         questions = build(panel)
-        if not _asked_before(space, edge, questions):
+        if not asked_before(space, edge, questions):
             names = [candidate.name for candidate in field]
             edge.ledger.record_opening(space.case.use_case.name, sealed_sha256(space), space.folder.run, names)
         known = _stored_before(space, edge, questions)
@@ -61,8 +64,22 @@ def evaluate(space: Workspace, edge: Edge, champion: Candidate | None, progress:
         space.folder.write_frame("answers.parquet", answers.assign(stored=answers["request"].isin(known)))
         preferences.ask(space, edge, field, progress)
         general.ask(space, edge, field, progress)
-        space.folder.write_json("candidates.json", {"candidates": [item.model_dump() for item in field]})
+        retired = None
+        if champion and met:
+            retired = _keep_standing(champion, incumbent.outlasting(met.standing, field, space, edge), space, edge)
+        plain = {"candidates": [item.model_dump() for item in field], "retired": retired and retired.model_dump()}
+        space.folder.write_json("candidates.json", plain)
     return field_of(space)
+
+
+def _keep_standing(champion: Candidate, standing: ChampionStanding, space: Workspace, edge: Edge) -> Candidate | None:
+    """Write down how the champion stood; itself where it takes part by recorded answers only."""
+    if standing.state == "retired":
+        text = "The champion's model %s no longer exists at the provider; best-prompt is the reference"
+        log.warning(text, champion.model)
+        standing = incumbent.recall(champion, standing, space, edge)
+    space.folder.write_json(incumbent.STANDING, standing)
+    return champion.model_copy(update={"name": "champion"}) if standing.recorded else None
 
 
 def final_panel(space: Workspace, edge: Edge, field: Sequence[Candidate]) -> Panel:
@@ -85,7 +102,7 @@ def _stored_before(space: Workspace, edge: Edge, questions: Sequence[Question]) 
     return space.folder.read_frame(STORED)["request"]
 
 
-def _asked_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -> bool:
+def asked_before(space: Workspace, edge: Edge, questions: Sequence[Question]) -> bool:
     """Whether every answer is stored since an earlier opening of this test set: reading them opens nothing."""
     requests = {question.request for question in questions}
     return was_opened(space, edge) and len(edge.ledger.stored_answers(sorted(requests))) == len(requests)
@@ -96,33 +113,16 @@ def was_opened(space: Workspace, edge: Edge) -> bool:
     return sealed_sha256(space) in {opening.test_sha256 for opening in edge.ledger.openings(space.case.use_case.name)}
 
 
-def _standing(champion: Candidate, space: Workspace, edge: Edge) -> Candidate | None:
-    """The champion, if its model is still there. A deployed tune stands in no listing: it is deployed again if need be.
-
-    Raises ProviderRefusedError or ProviderUnavailableError where that fails: no champion falls without a contest.
-    """
-    if champion.tuned_model and edge.provider.capabilities.deploys:
-        if edge.provider.has_model(champion.tuned_model):
-            serving = await_servable(champion.tuned_model, edge.provider, edge.ledger.clock)
-            return champion.model_copy(update={"model": serving.model})
-    elif _is_listed(champion, space, edge):
-        return champion
-    text = "The champion's model %s no longer exists at the provider; best-prompt is the reference"
-    log.warning(text, champion.model)
-    return None
-
-
-def _is_listed(champion: Candidate, space: Workspace, edge: Edge) -> bool:
-    """Whether its endpoint lists it, or lists nothing. A listed dated model vouches for its undated name."""
-    if champion.endpoint and champion.endpoint not in space.case.use_case.endpoints:
-        return False
-    return is_listed(champion.model, edge.at(champion.endpoint))
-
-
 def field_of(space: Workspace) -> list[Candidate]:
     """Who answered, the reference first."""
     plain = json.loads(space.folder.read_bytes("candidates.json"))
     return [Candidate.model_validate(item) for item in plain["candidates"]]
+
+
+def retired_of(space: Workspace) -> Candidate | None:
+    """The champion that no longer answers and takes part by its recorded answers."""
+    plain = json.loads(space.folder.read_bytes("candidates.json")).get("retired")  # absent before they took part
+    return Candidate.model_validate(plain) if plain else None
 
 
 def sealed_sha256(space: Workspace) -> str:

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.curation import CurationReport, DataDiff
 from data_contracts.records import Counts, Curated, RawExamples
+from data_contracts.redaction import Barred
 from data_contracts.use_case import TaskKind
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -31,7 +32,7 @@ def curate(space: Workspace, ledger: Ledger, progress: Callable[[int], None] = l
 
     folder, policy = space.folder, space.case.use_case.curation
     if not folder.has("counts.json"):
-        raw, curated, codes = _clean(space, progress)
+        raw, curated, codes = _clean(space, barred(ledger, space.case.use_case.name), progress)
         folder.write_json("curation.json", _review(space, ledger, curated.report))
         folder.write_json("counts.json", _count(raw, curated, codes))
         raw.path.unlink()
@@ -45,16 +46,25 @@ def report(space: Workspace) -> CurationReport:
     return space.folder.read_json("curation.json", CurationReport)
 
 
-def _clean(space: Workspace, progress: Callable[[int], None]) -> tuple[RawExamples, Curated, Counter[str]]:
+def barred(ledger: Ledger, use_case: str) -> Barred:
+    """The rows that somebody asked to have deleted: no trial takes them any more."""
+    rows = ledger.forgotten(use_case)
+    return Barred(frozenset(row.row for row in rows), frozenset(row.words for row in rows if row.words))
+
+
+def _clean(
+    space: Workspace, barred: Barred, progress: Callable[[int], None]
+) -> tuple[RawExamples, Curated, Counter[str]]:
     """Every record as a file of its fate; the counts of the quarantine by code."""
     from tasks.curate.clean import clean, rejections
     from tasks.curate.quarantine import Quarantine
     from tasks.curate.read import read
 
     folder = space.folder
-    with Quarantine(folder.incoming(QUARANTINE)) as quarantine, Quarantine(folder.incoming(EXCLUDED)) as excluded:
+    turned_away, left_out = folder.incoming(QUARANTINE), folder.incoming(EXCLUDED)
+    with Quarantine(turned_away, barred) as quarantine, Quarantine(left_out, barred) as excluded:
         raw = read(space.case, folder.incoming(RAW), quarantine, progress)
-        curated = clean(raw, space.case)
+        curated = clean(raw, space.case, barred)
         for rejection in rejections(raw, curated.fates, "quarantined"):
             quarantine.add(rejection)
         for rejection in rejections(raw, curated.fates, "excluded"):

@@ -115,7 +115,11 @@ def training_files(space: Workspace) -> tuple[TrainingFile, TrainingFile | None]
 
 def digest(space: Workspace, name: str) -> str:
     """Identity of a partition: sha256 over the sorted (id, input, output) of its rows, one JSON array a line."""
-    rows = space.rows(name, ("id", "input", "output"))
+    return digest_of(space.rows(name, ("id", "input", "output")))
+
+
+def digest_of(rows: pd.DataFrame) -> str:
+    """The same of rows with columns id, input and output."""
     lines = sorted(json.dumps(row) for row in rows.itertuples(index=False, name=None))
     return sha256("\n".join(lines).encode()).hexdigest()
 

@@ -4,6 +4,8 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
 from tasks.clock import Clock
@@ -29,6 +31,7 @@ from tasks.steps.planning import order
 from tasks.workspace import Edge, Workspace
 
 __all__ = [
+    "Yes",
     "actual_cost",
     "approve_spending",
     "estimate",
@@ -49,7 +52,7 @@ def price_edge(space: Workspace) -> Edge:
     """The edge for an estimate: no key is needed, and nobody can be asked for more than a price."""
     case = space.case.use_case
     endpoints = {name: connect_for_prices(settings) for name, settings in case.endpoints.items()}
-    return Edge(connect_for_prices(case.provider), Ledger(), endpoints)
+    return Edge(connect_for_prices(case.provider), Ledger(), endpoints, prices_only=True)
 
 
 def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
@@ -68,7 +71,16 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
     return space.folder.read_json("estimate.json", Estimate)
 
 
-def approve_spending(space: Workspace, ledger: Ledger, found: Estimate, by: str, note: str) -> Approval:
+@dataclass(frozen=True)
+class Yes:
+    """Who says yes, and how."""
+
+    by: str
+    note: str = "--yes"
+    how: Literal["command line", "self-declared"] = "command line"
+
+
+def approve_spending(space: Workspace, ledger: Ledger, found: Estimate, yes: Yes) -> Approval:
     """Record a person's yes to what is estimated, or to the provider's quote where that came since; nothing else."""
     agreed = _present(space, found)
     approval = Approval(
@@ -76,9 +88,10 @@ def approve_spending(space: Workspace, ledger: Ledger, found: Estimate, by: str,
         kind=SPENDING,
         sha256=readiness.estimate_sha256(agreed),
         amount=agreed.total_cost,
-        approved_by=by,
+        approved_by=yes.by,
         approved_at=ledger.clock.now(),
-        note=note,
+        note=yes.note,
+        how=yes.how,
     )
     ledger.approve(approval)
     return approval

@@ -1,13 +1,9 @@
 """What a trial is about to ask and to buy, as far as that can be known before anything is sent."""
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import BytesIO
-
-import pandas as pd
 
 from data_contracts.answers import StoredAnswer
 from data_contracts.candidate import Candidate
@@ -19,7 +15,7 @@ from tasks.finetune.cleanup import require_not_purged
 from tasks.finetune.order import Order, intent_key
 from tasks.finetune.submit import DEAD
 from tasks.finetune.wait import refusal
-from tasks.home import home, run_path
+from tasks.home import run_path
 from tasks.ledger.rows import Intent, IntentState
 from tasks.partition.split import unseen_labels
 from tasks.prompting.few_shot import FewShots
@@ -27,6 +23,7 @@ from tasks.prompting.reasoning import most_answer_tokens
 from tasks.run_folder import RunFolder, TamperedFileError
 from tasks.steps import clock, evidence_cost, hours, judging
 from tasks.steps.asking import answer_tokens, examples_of, paid_price
+from tasks.steps.champion import Contestant, expected
 from tasks.steps.contest import final_panel, was_opened
 from tasks.steps.data import training_files
 from tasks.steps.prompt_search import replay, search_panel
@@ -36,7 +33,6 @@ from tasks.workspace import Edge, Workspace
 SAMPLE = 25  # rows whose prompts are measured to estimate a mean
 BOUGHT = (IntentState.SUBMITTED, IntentState.ENDED)
 Batch = tuple[str, Requests]  # the endpoint's name, and what is asked there
-Contestant = tuple[Candidate, FewShots]  # and where its examples come from
 
 
 def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
@@ -44,11 +40,12 @@ def plan(space: Workspace, edge: Edge, train: bool) -> Plan:
 
     Raises ProviderRefusedError where this very job was bought before and came to nothing.
     """
+    space, edge, champion = expected(space, edge)
     search = _search(space, edge)
     intent = _intent(space, edge) if train else None
     bought = training(space, edge, intent) if train else None
-    tunes = _tunes(space, edge, search, intent) if train else []
-    final = _field(space, edge, search, tunes)
+    tunes = _tunes(space, search, intent) if train else []
+    final = _field(space, search, champion, tunes)
     asked = [*_of_search(space, edge, search), *_of_final(space, edge, search, final)]
     asked += evidence_cost.of_general_tasks(space, edge, [item for item, _ in final])
     asked += evidence_cost.of_judge(space, edge, _final_panel(space, edge, final))
@@ -74,12 +71,13 @@ def order(space: Workspace) -> Order:
 
 @dataclass(frozen=True)
 class _Search:
-    """What the prompt search may ask, what is stored of the answers, and the best prompt where all it needs are."""
+    """What the prompt search may ask, and what is stored of the answers."""
 
     panel: Panel
     questions: Sequence[Question]
     known: Mapping[str, StoredAnswer]
-    best: Candidate | None
+    best: Candidate | None  # None: it is not known before the search has asked
+    rival: Candidate  # the best prompt, or the dearest one while that is not known
 
 
 def _at_most(space: Workspace, search: _Search) -> list[str]:
@@ -93,7 +91,8 @@ def _search(space: Workspace, edge: Edge) -> _Search:
     panel = search_panel(space, edge)
     questions = build(panel)
     known = edge.ledger.stored_answers([question.request for question in questions])
-    return _Search(panel, questions, known, replay(space, edge))
+    best = replay(space, edge)
+    return _Search(panel, questions, known, best, best or _dearest(panel, space, edge))
 
 
 def _of_search(space: Workspace, edge: Edge, search: _Search) -> list[Batch]:
@@ -110,10 +109,11 @@ def _of_search(space: Workspace, edge: Edge, search: _Search) -> list[Batch]:
     return batches
 
 
-def _field(space: Workspace, edge: Edge, search: _Search, tunes: Sequence[Candidate]) -> list[Contestant]:
-    """The final comparison: champion, best prompt (the longest one while that is not known), and the tunes."""
-    prompt = (search.best or _dearest(search.panel, space, edge)).model_copy(update={"name": "best-prompt"})
-    champion = _champion(space)
+def _field(
+    space: Workspace, search: _Search, champion: Contestant | None, tunes: Sequence[Candidate]
+) -> list[Contestant]:
+    """The final comparison: champion, best prompt, and the tunes."""
+    prompt = search.rival.model_copy(update={"name": "best-prompt"})
     contestants = [*([champion] if champion else []), *((item, space.few_shots) for item in (prompt, *tunes))]
     first = {item.digest: (item, shots) for item, shots in reversed(contestants)}
     return [first[item.digest] for item, _ in contestants if first[item.digest][0] is item]
@@ -165,12 +165,12 @@ def _dearest(panel: Panel, space: Workspace, edge: Edge) -> Candidate:
     return max(panel.candidates, key=cost)
 
 
-def _tunes(space: Workspace, edge: Edge, search: _Search, intent: Intent | None) -> list[Candidate]:
+def _tunes(space: Workspace, search: _Search, intent: Intent | None) -> list[Candidate]:
     """The tune with both prompts, by its name where it is bought already."""
     base = space.case.use_case.fine_tune.base_model
     model = _asked_as(intent) if intent and intent.model else f"a tune of {base}"
     minimal = space.prompts[space.case.use_case.prompts.minimal]
-    full = (search.best or _dearest(search.panel, space, edge)).prompt
+    full = search.rival.prompt
     return [
         Candidate(
             name=name,
@@ -192,22 +192,6 @@ def _asked_as(intent: Intent) -> str:
         if folder and folder.has("tuned.json"):
             return folder.read_json("tuned.json", FineTuned).asked_as
     return str(intent.model)
-
-
-def _champion(space: Workspace) -> Contestant | None:
-    """The champion of now, and where its examples come from."""
-    if not os.environ.get("MLFLOW_TRACKING_URI") and not (home() / "mlflow.db").exists():
-        return None  # MLflow takes seconds to make a database in which nobody is
-    from tasks.register.mlflow_registry import Registry
-
-    registry = Registry(space.case.use_case.name)
-    found = registry.champion()
-    if found is None or found.candidate.endpoint not in ("", *space.case.use_case.endpoints):
-        return None
-    candidate = found.candidate.model_copy(update={"name": "champion"})
-    if not space.has_own_examples(candidate):
-        return candidate, space.few_shots
-    return candidate, FewShots(pd.read_parquet(BytesIO(registry.examples(found))))
 
 
 def training(space: Workspace, edge: Edge, intent: Intent | None) -> Training:

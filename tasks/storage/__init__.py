@@ -39,12 +39,13 @@ class Storage:
         variables = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
         self._endpoint_url = next((os.environ[name] for name in variables if os.environ.get(name)), endpoint_url)
 
-    def expand(self, path: str) -> list[str]:
-        """Files that a file name, glob, folder or s3 prefix stands for, sorted; hidden ones (._) are left out.
+    def find(self, path: str) -> list[str]:
+        """Files that a file name, glob, folder or s3 prefix stands for, sorted; hidden ones (._) are left out."""
+        return sorted(self._s3_expand(path) if _is_s3(path) else _local_expand(path))
 
-        Raises ConfigurationError if there is none.
-        """
-        found = sorted(self._s3_expand(path) if _is_s3(path) else _local_expand(path))
+    def expand(self, path: str) -> list[str]:
+        """The same, at least one. Raises ConfigurationError if there is none."""
+        found = self.find(path)
         if not found:
             raise ConfigurationError(path, "no file is there", "Check the path; a relative one starts at its file.")
         return found
@@ -55,8 +56,8 @@ class Storage:
             return b"".join(file.blocks())
 
     @contextmanager
-    def open(self, path: str) -> Iterator[OpenFile]:
-        """One file as a stream. Raises ResumableError where it changes meanwhile."""
+    def open(self, path: str, growing: bool = False) -> Iterator[OpenFile]:
+        """One file as a stream. Raises ResumableError where it changes meanwhile, unless it is a log that may grow."""
         if _is_s3(path):
             source = S3Object(self._client, path)
             yield OpenFile(io.BufferedReader(source, RANGE), source.version)
@@ -66,7 +67,7 @@ class Storage:
         with stream:
             state = _state(stream)
             yield OpenFile(stream)
-            if _state(stream) != state:
+            if not growing and _state(stream) != state:
                 raise changed(path)
 
     def write(self, path: str, content: bytes) -> None:

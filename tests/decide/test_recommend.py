@@ -222,7 +222,7 @@ def test_a_better_tune_that_does_not_pay_is_not_needed_where_the_prompt_reaches_
     found = recommend(with_tune(gates=gates, payback=worth(11.5)))
     assert found.action == "prompt"
     assert "11.5 months; the horizon is 6" in found.sentence
-    assert "move the alias `champion` of `tunegate.mails` back" in found.sentence
+    assert "`tunegate rollback mails`" in found.sentence
     assert recommend(with_tune(gates=gates, payback=worth(3.0))).action == "tune"
     assert recommend(with_tune(payback=worth(11.5))).action == "tune"  # bought for its answers
 

@@ -1,18 +1,11 @@
 """A deployed run that costs more than the threshold waits, suspended, for a person's yes to this very cost."""
 
-import contextlib
 import getpass
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-from prefect.client.schemas.objects import State
-from prefect.exceptions import Pause
-from prefect.flow_engine import run_flow
-from prefect.states import AwaitingRetry, Failed
 
 from data_contracts.money import Estimate
 from data_contracts.trial import TrialOptions
@@ -21,11 +14,10 @@ from tasks import workspace
 from tasks.decide.readiness import estimate_sha256
 from tasks.errors import ApprovalRequiredError
 from tasks.ledger import Ledger
-from tasks.ledger.rows import RunRecord
 from tasks.providers.openai_wire import OpenAIWire
-from tasks.workspace import Workspace
 from tests.embedded import RunningServer, embedded_server
-from tests.flows.worker import Prefect, at_prefect, await_that, deployed, kill, worker
+from tests.flows.suspended import Deployed
+from tests.flows.worker import at_prefect, await_that, deployed, kill, worker
 from tests.prefect_server import prefect_server
 from tests.small_use_case import small_use_case
 
@@ -33,52 +25,6 @@ ASKS = {"per_run": 50, "approval_above": 0}
 ANOTHER_JOB = {"fine_tune.generation": 2}  # else everything is paid for once, and costs nothing
 DEAR = 9.0  # USD, a provider's own quote
 PAID = {"files.create", "jobs.create", "chat.create"}
-
-
-@dataclass
-class Deployed:
-    """The use case `small`, which always needs a yes, and a person at Prefect. A worker is played by `work`."""
-
-    prefect: Prefect
-    provider: RunningServer
-    use_case: Path
-    deployment: UUID = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.deployment = trial.to_deployment(name="approving").apply()  # type: ignore[union-attr, assignment]
-
-    def start(self, **options: Any) -> UUID:
-        """A run, worked on until it waits."""
-        parameters = {"use_case": str(self.use_case), "options": options}
-        flow_run = self.prefect.client.create_flow_run_from_deployment(self.deployment, parameters=parameters).id
-        self.work(flow_run)
-        return flow_run
-
-    def work(self, flow_run: UUID) -> State[Any]:
-        """What a worker's process does with a run that is due; the state in which it leaves it."""
-        found = self.prefect.run(flow_run)
-        with contextlib.suppress(Pause):
-            run_flow(trial, flow_run=found, parameters=found.parameters, return_type="state")
-        state = self.prefect.run(flow_run).state
-        assert state is not None
-        return state
-
-    def ask_again(self, flow_run: UUID) -> State[Any]:
-        """Somebody retries a run whose form ran out of time."""
-        for state in (Failed(message="The flow was paused and never resumed."), AwaitingRetry()):
-            self.prefect.client.set_flow_run_state(flow_run, state, force=True)
-        return self.work(flow_run)
-
-    def row(self, flow_run: UUID) -> RunRecord:
-        [row] = [row for row in Ledger().runs() if row.detail.get("flow_run_id") == str(flow_run)]
-        return row
-
-    def space(self, flow_run: UUID) -> Workspace:
-        return workspace.reopen(self.row(flow_run).run)
-
-    def yes(self, flow_run: UUID, **form: str) -> None:
-        said = self.prefect.answer(flow_run, **{"approve": "yes", "your_name": "Ada", **form})
-        assert said["status"] == "ACCEPT", said
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +85,13 @@ def test_a_yes_to_what_is_no_longer_the_estimate_is_asked_for_again(here: Deploy
     estimate = folder.read_json("estimate.json", Estimate)
     dearer = estimate.model_copy(update={"total_cost": 9.0, "training_cost": 8.9})
     folder.write_json("estimate.json", dearer)
-    here.yes(waiting, note="to the old one")
+    here.say(waiting, approve="yes", note="to the old one")
     assert here.work(waiting).name == "Suspended"
     assert Ledger().approval(folder.run, "spending", estimate_sha256(dearer)) is None
 
 
 def test_a_yes_goes_on_record_and_the_run_goes_on_in_its_own_folder(here: Deployed, waiting: UUID) -> None:
-    here.yes(waiting, note="worth it")
+    here.say(waiting, approve="yes", note="worth it")
     assert here.work(waiting).name == "Completed"
     folder = here.space(waiting).folder
     assert here.row(waiting).state == "finished"
@@ -170,7 +116,7 @@ def test_a_form_that_ran_out_of_time_is_asked_again_on_a_retry(here: Deployed) -
     run = here.row(flow_run).run
     assert here.ask_again(flow_run).name == "Suspended"
     assert here.row(flow_run).run == run
-    here.yes(flow_run)
+    here.say(flow_run, approve="yes")
     assert here.work(flow_run).name == "Completed"
 
 

@@ -161,7 +161,7 @@ def test_a_server_as_it_should_be_is_fine_but_for_secrets_that_ask_for_no_passwo
     from prefect.blocks.system import Secret
 
     _deploy("monthly")
-    fine = {"prefect": "fine", "prefect settings": "fine", "scheduler": "fine", "secrets": "fine"}
+    fine = dict.fromkeys(("prefect", "prefect access", "prefect settings", "scheduler", "secrets"), "fine")
     assert states(examine_prefect()) == fine
     Secret(value="hidden-in-the-page-only").save("mine", overwrite=True)
     assert states(examine_prefect()) == {**fine, "secrets": "note"}
@@ -180,7 +180,8 @@ def test_a_server_without_scheduler_batches_or_password_shows_what_is_wrong(
     }
     with prefect_server(tmp_path / "prefect", **settings) as api:
         monkeypatch.setenv("PREFECT_API_URL", api)
-        assert states(examine_prefect()) == {"prefect": "broken"}, "it asks for a password"
+        asks = {"prefect access": "fine", "prefect": "broken"}
+        assert states(examine_prefect()) == asks, "it asks for a password"
         with temporary_settings({PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: "admin:password"}):
             _deploy("monthly")
             _deploy("talkative", note=KEY)

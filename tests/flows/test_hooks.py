@@ -1,6 +1,5 @@
 """What the ledger learns when a run stops, for every way in which it can."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from tasks import errors, workspace
 from tasks.ledger import Ledger
 from tasks.ledger.rows import IntentState
 from tasks.steps.cancellation import BILLED
+from tasks.steps.promoting import VerdictApprovalRequiredError
 from tests.small_use_case import small_use_case
 from tests.stepwise import begin
 
@@ -27,6 +27,7 @@ ENDINGS = {
     errors.LeakageError("test", 2, "leakage.json"): 3,
     errors.BudgetError("This run", 9.0, 5.0, "Raise it."): 4,
     errors.ApprovalRequiredError("a-run", 9.0, 5.0, "0" * 64): 4,
+    VerdictApprovalRequiredError("a-run", "tune-minimal (ft:1)", "tunegate resume a-run --yes"): 4,
     ApprovalDeniedError("a-run", "Ada", "too dear", "tunegate resume a-run --yes"): 4,
     errors.ProviderRefusedError("jobs.create", "closed", "no new jobs", "Move."): 5,
     errors.CredentialsError("connecting", "no key", "Set it."): 75,
@@ -61,7 +62,7 @@ def deploy(run: str) -> None:
 
 
 @pytest.fixture
-def stopped(tmp_path: Path, own_home: Path) -> Iterator[Stopped]:
+def stopped(tmp_path: Path, own_home: Path) -> Stopped:
     space, flow_run = begin(small_use_case(tmp_path / "case")), uuid4()
     Ledger().record_run(space.folder.run, "small", "started", {"flow_run_id": str(flow_run)})
     return Stopped(space.folder.run, flow_run)
@@ -76,9 +77,16 @@ def test_every_kind_of_error_leaves_its_text_and_its_exit_code(stopped: Stopped,
     )
 
 
-def test_a_missing_approval_is_remembered_as_what_the_run_waits_for(stopped: Stopped) -> None:
-    told = stopped.at(Failed(data=errors.ApprovalRequiredError(stopped.run, 9.0, 5.0, "0" * 64)))
-    assert told["waits_for"] == "yes"
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ApprovalRequiredError("a-run", 9.0, 5.0, "0" * 64),
+        VerdictApprovalRequiredError("a-run", "tune-minimal (ft:1)", "tunegate resume a-run --yes"),
+    ],
+    ids=["cost", "verdict"],
+)
+def test_a_missing_approval_is_remembered_as_what_the_run_waits_for(stopped: Stopped, error: Exception) -> None:
+    assert stopped.at(Failed(data=error))["waits_for"] == "yes"
 
 
 def test_a_crash_whose_reason_only_another_process_knew_can_be_resumed(stopped: Stopped) -> None:

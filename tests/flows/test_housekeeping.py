@@ -95,6 +95,23 @@ def test_a_form_that_nobody_answered_says_so_and_how_to_go_on(left: Left) -> Non
     assert (known["message"], known["exit_code"], known["waits_for"]) == (message, 4, "yes")
 
 
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (Failed(message=NEVER_RESUMED), "Nobody answered to its verdict in time; the champion stays."),
+        (Cancelled(), "It was ended in Prefect while it waited for a yes to its verdict; the champion stays."),
+    ],
+    ids=["unanswered", "withdrawn"],
+)
+def test_a_verdict_that_nobody_answered_leaves_the_champion(left: Left, state: State[Any], says: str) -> None:
+    run = left.behind(state, "stopped", waits_for="form", waits_about="verdict", exit_code=4)
+    assert sweep(left.client) == [run]
+    known = left.now()[2]
+    assert known["message"].startswith(says)
+    assert known["message"].endswith(f"tunegate resume {run} --yes")
+    assert (known["waits_for"], known["exit_code"]) == ("yes", 4)
+
+
 def test_where_only_prefect_may_approve_a_form_that_nobody_answered_says_how_to_approve_there(
     left: Left, tmp_path: Path
 ) -> None:
@@ -126,13 +143,14 @@ def test_a_finished_run_stays_finished(left: Left) -> None:
     assert sweep(left.client) == []
 
 
-def test_the_automation_is_created_once_and_stays_as_somebody_left_it(prefect_api: str) -> None:
+def test_an_automation_is_created_once_and_stays_as_somebody_left_it(prefect_api: str) -> None:
     with get_client(sync_client=True) as client:
         create_automations(client)
-        [automation] = [item for item in client.read_automations() if item.name.startswith("tunegate")]
+        automation = zombies(client)
         client.pause_automation(automation.id)
         assert create_automations(client) == []
-        [again] = [item for item in client.read_automations() if item.name.startswith("tunegate")]
+        again = zombies(client)
+        client.resume_automation(automation.id)
     assert (again.id, again.enabled) == (automation.id, False)
 
 
@@ -141,9 +159,13 @@ def test_the_automation_is_armed_by_heartbeats_and_disarmed_by_every_end(prefect
 
     with get_client(sync_client=True) as client:
         create_automations(client)
-        [automation] = [item for item in client.read_automations() if item.name.startswith("tunegate")]
-    trigger: Any = automation.trigger
+        trigger = zombies(client).trigger
     ends = {"Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "heartbeat"}
     assert trigger.after == {"prefect.flow-run.heartbeat"}
     assert trigger.expect == {f"prefect.flow-run.{end}" for end in ends}
     assert trigger.within.total_seconds() >= 3 * int(OTHERS["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
+
+
+def zombies(client: SyncPrefectClient) -> Any:
+    [found] = [item for item in client.read_automations() if item.name == "tunegate-zombies-become-crashed"]
+    return found

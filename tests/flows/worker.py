@@ -52,6 +52,15 @@ class Prefect:
 
         return await_that(there)
 
+    def await_end(self, flow_run: UUID) -> FlowRun:
+        """The flow run once it is completed, whatever it went through on its way."""
+        return await_that(lambda: found if (found := self.run(flow_run)).state_name == "Completed" else None)
+
+    def messages(self, flow_run: UUID) -> list[str]:
+        """What its states said, the first one first."""
+        states = self.client.request("GET", "/flow_run_states/", params={"flow_run_id": str(flow_run)}).json()
+        return [str(state["message"]) for state in sorted(states, key=lambda state: str(state["timestamp"]))]
+
     def inputs(self, flow_run: UUID) -> dict[str, Any]:
         """What the suspended run asks, by the last part of its key: schema, description."""
         found = self.client.request(

@@ -17,6 +17,7 @@ from data_contracts.money import JobEvent
 from data_contracts.trial import TrialRecord
 from data_contracts.use_case import TextPolicy
 from tasks.errors import ConfigurationError, ResumableError
+from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Incumbent, Registry
 from tasks.run_folder import RunFolder
 from tasks.steps import conclusion, data_page
@@ -141,30 +142,38 @@ def answers_of(registry: Registry, run_id: str) -> Any:
     return json.loads(Path(registry.client.download_artifacts(run_id, "answers.json")).read_text())
 
 
-class DyingRegistry(Registry):
-    """Is killed when it is about to move an alias, after so many moves."""
+class DyingClient:
+    """MLflow's client in a process that is killed when it is about to set an alias, after so many of them."""
 
-    moves = 0
+    def __init__(self, client: Any, moves: int) -> None:
+        self.client, self.moves = client, moves
 
-    def _point(self, alias: str, version: int) -> None:
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def set_registered_model_alias(self, *said: str) -> None:
         if self.moves == 0:
             raise KeyboardInterrupt
         self.moves -= 1
-        super()._point(alias, version)
+        self.client.set_registered_model_alias(*said)
 
 
 @pytest.mark.parametrize("moves", [0, 1, 2])
 def test_a_kill_between_version_and_alias_is_mended_by_registering_again(
     home: Path, finished: Finished, moves: int
 ) -> None:
-    dying = DyingRegistry("small")
-    dying.moves = moves
+    dying = Registry("small")
+    dying.client = DyingClient(dying.client, moves)
     with pytest.raises(KeyboardInterrupt):
         register(dying, finished.record)
     registry = Registry("small")
     register(registry, finished.record)
     assert versions(registry) == {1: "prompt", 2: "tune"}
     assert aliased(registry, "champion") == 2
+    assert [(one.action, one.version, one.former) for one in Ledger().moves("small")] == [
+        ("first", 1, None),
+        ("promote", 2, 1),
+    ]
 
 
 def test_keep_leaves_the_champion_and_notes_the_challenger(registry: Registry, finished: Finished) -> None:
@@ -281,11 +290,11 @@ class WatchedRegistry(Registry):
 
     alone = False
 
-    def register(self, trial: TrialRecord, run_id: str, found: int | None = None) -> Registration:
+    def register(self, *said: Any) -> Registration:
         with pytest.raises(Timeout):
             FileLock(home_of(self) / "locks" / "registry small.lock").acquire(timeout=0)
         self.alone = True
-        return super().register(trial, run_id, found)
+        return super().register(*said)
 
 
 def test_trials_of_a_use_case_register_one_after_the_other(home: Path, finished: Finished) -> None:

@@ -12,7 +12,7 @@ from tasks.providers.protocol import Serving
 from tasks.register.mlflow_registry import Incumbent
 from tasks.run_folder import RunFolder
 from tasks.steps import conclusion, contest, money
-from tasks.workspace import Edge, Workspace
+from tasks.workspace import Edge, FoundChampion, Workspace
 from tests.fake_clock import FakeClock
 from tests.finetune.scripted_provider import ScriptedProvider
 from tests.stepwise import forget
@@ -67,6 +67,21 @@ def test_after_a_promotion_the_dethroned_tune_goes_and_the_new_champion_stays(co
     former(copy)
     conclusion.withdraw_loser(copy, Edge(provider, Ledger()), Aliases(tune(copy), tune(copy)))
     assert provider.down == [FORMER]
+
+
+def test_an_adopted_tune_that_was_dethroned_stays_where_others_deployed_it(copy: Workspace, provider) -> None:
+    adopted = former(copy).model_copy(update={"training_data": "unknown"})
+    copy.keep_champion(FoundChampion(adopted, 1))
+    conclusion.withdraw_loser(copy, Edge(provider, Ledger()), Aliases(tune(copy), tune(copy)))
+    assert provider.down == []
+
+
+def test_a_dethroned_tune_is_taken_down_at_the_endpoint_where_it_answers(copy: Workspace, provider) -> None:
+    here, elsewhere = Deploying(), provider
+    copy.keep_champion(FoundChampion(former(copy).model_copy(update={"endpoint": "of_champion"}), 1))
+    edge = Edge(here, Ledger(), {"of_champion": elsewhere})
+    conclusion.withdraw_loser(copy, edge, Aliases(tune(copy), tune(copy)))
+    assert (here.down, elsewhere.down) == ([], [FORMER])
 
 
 def test_a_dethroned_tune_that_an_alias_leads_to_stays(copy: Workspace, provider) -> None:

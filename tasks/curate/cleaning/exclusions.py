@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.data_policy import Exclusion
+from data_contracts.redaction import FORGOTTEN, Barred
 from data_contracts.use_case import ResolvedUseCase
 from tasks.curate.cleaning.columns import Rows, is_in, texts
 from tasks.curate.cleaning.fates import Fates
@@ -24,6 +26,14 @@ def exclude(path: Path, case: ResolvedUseCase, fates: Fates) -> None:
     for number, rule in enumerate(case.use_case.curation.exclude):
         met = _met(path, rule, case, f"curation.exclude[{number}]")
         fates.exclude(np.flatnonzero(met & fates.curated), rule.column, rule.reason)
+
+
+def exclude_forgotten(path: Path, barred: Barred, fates: Fates) -> None:
+    """Leave out the rows that a person asked to have deleted, by id and by their words under any other id."""
+    if barred.rows or barred.words:
+        named = pc.is_in(texts(path, "words"), value_set=pa.array(sorted(barred.words), pa.string())).to_numpy()
+        known = np.fromiter((barred.has(id_) for id_ in texts(path, "id").to_pylist()), np.bool_)
+        fates.exclude(np.flatnonzero((named | known) & fates.curated), "id", FORGOTTEN)
 
 
 def _met(path: Path, rule: Exclusion, case: ResolvedUseCase, where: str) -> Rows:

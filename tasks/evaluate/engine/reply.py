@@ -32,6 +32,8 @@ class Reply:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     confidence: float | None = None  # probability of its tokens; None: the provider gave none
+    model: str = ""  # as the answer names it
+    fingerprint: str = ""  # of what answered, where the provider gives one
 
 
 def read(status: int, headers: Mapping[str, str], content: bytes) -> Reply | Failure:
@@ -61,6 +63,8 @@ def completion(document: Mapping[str, Any]) -> Reply:
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
         confidence=_confidence(choice.get("logprobs")),
+        model=str(document.get("model") or ""),
+        fingerprint=str(document.get("system_fingerprint") or ""),
     )
 
 

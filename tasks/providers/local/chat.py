@@ -16,6 +16,7 @@ import orjson
 
 from tasks.providers.local.catalogue import Model
 from tasks.providers.local.chat_request import ChatRequest
+from tasks.providers.local.degrading import PROSE, REFUSAL, ailment, unasked
 from tasks.providers.local.errors import ApiError
 from tasks.providers.local.lora import answers as own_models
 from tasks.providers.local.pages import Public
@@ -86,15 +87,21 @@ class Completion:
 async def complete(request: ChatRequest, model: Model, settings: Settings) -> Completion:
     """Answer, in the time that the tokens take (a stream takes the time of its own tokens later)."""
     started = time.monotonic()
+    ails = ailment(model.id, request.plain_messages, settings)
     if model.base in settings.lora.models:
         reply = await own_models.answer(request, model.base, model.tuned, settings.lora)
         prompt_tokens, text, tokens, finished = (reply[name] for name in _REPLY)
     else:
         working = asyncio.get_running_loop().run_in_executor
-        prompt_tokens, text, tokens = await working(_WORKER, _answer, request, model, settings.context_tokens)
+        room, wrong = settings.context_tokens, ails == "wrong"
+        prompt_tokens, text, tokens = await working(_WORKER, _answer, request, model, room, wrong)
         finished = True
     schema = request.strict_schema
-    refused = schema is not None and not _satisfies(text, schema)
+    refusal = "No answer fits the schema." if schema is not None and not _satisfies(text, schema) else None
+    if ails == "malformed":
+        text = PROSE.format(text)
+    elif ails == "refused":
+        refusal = REFUSAL
     whole = len(tokens)
     text, tokens, finish_reason = _cut(text, tokens, request)
     if not finished and len(tokens) == whole:
@@ -107,7 +114,7 @@ async def complete(request: ChatRequest, model: Model, settings: Settings) -> Co
         text=text,
         tokens=tokens,
         finish_reason=finish_reason,
-        refusal="No answer fits the schema." if refused else None,
+        refusal=refusal,
     )
     waiting = settings.latency.seconds(prompt_tokens, 0 if request.stream else len(tokens))
     await asyncio.sleep(max(0.0, started + waiting - time.monotonic()))
@@ -125,7 +132,7 @@ def warm_up() -> None:
     _WORKER.submit(importlib.import_module, "tasks.providers.local.learner")
 
 
-def _answer(request: ChatRequest, model: Model, room: int) -> tuple[int, str, list[Token]]:
+def _answer(request: ChatRequest, model: Model, room: int, wrong: bool) -> tuple[int, str, list[Token]]:
     from tasks.providers.local.learner import count_tokens
 
     messages = request.plain_messages
@@ -135,7 +142,8 @@ def _answer(request: ChatRequest, model: Model, room: int) -> tuple[int, str, li
         raise ApiError(400, message, "messages", "context_length_exceeded")
     wanted = request.response_format.model_dump(by_alias=True, exclude_none=True) if request.response_format else None
     temperature = 1.0 if request.temperature is None else request.temperature
-    reply = _answerer(model.base, model.tuned).answer(messages, wanted, temperature, request.seed)
+    heard = unasked(messages) if wrong else messages
+    reply = _answerer(model.base, model.tuned).answer(heard, wanted, temperature, request.seed)
     return prompt_tokens, reply.text, reply.tokens
 
 

@@ -94,6 +94,16 @@ class Limits(Section):
     burst_s: float = Field(60, gt=0, description="Seconds' worth of the limit that may come at once")
 
 
+class Degraded(Section):
+    """A model that answers worse than it can, as after a silent change at a provider."""
+
+    answers: Literal["wrong", "malformed", "refused"] = Field(
+        "wrong",
+        description="wrong: whatever is asked, as if nothing had been asked; malformed: in prose, in no asked form",
+    )
+    share: float = Field(1.0, gt=0, le=1, description="Of the questions, the same ones each time")
+
+
 class Webhooks(Section):
     """Where the end of a job is reported, signed as OpenAI does."""
 
@@ -145,6 +155,9 @@ class Settings(Section):
     batch_seconds: BatchSeconds = BatchSeconds()
     batch_price: float = Field(0.5, ge=0, le=1, description="Share of the price that an answer costs in a batch")
     webhooks: Webhooks | None = None
+    degraded: dict[str, Degraded] = Field(
+        default_factory=dict, description="By a model's full name, or a pattern such as ft:*; the first that matches"
+    )
     latency: Latency = Latency()
     limits: Limits = Limits()
     lora: LoraSettings = LoraSettings()

@@ -1,0 +1,191 @@
+"""`tunegate watch`: one pass of the base-model watch, the events that follow from it, and how it is shown."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from data_contracts.lifetimes import Finding, WatchReport
+from data_contracts.load import bundled
+from data_contracts.records import as_json
+from flows.environment import answers, prepare
+from tasks.errors import TunegateError
+from tasks.home import run_path
+from tasks.ledger import Ledger
+from tasks.ledger.rows import RunRecord
+from tasks.run_folder import in_progress
+from tasks.steps.listings import Listings
+from tasks.steps.watching import Looked, look
+
+DAY_S = 86_400.0
+PAUSE_S = 3_600.0  # an automation has so long to start the trial that was wanted last
+COLOURS = ((1, "bold red"), (7, "red"), (30, "dark_orange"), (90, "yellow"))  # up to so many days left
+UNTOLD = "The Prefect server at {api} does not answer: no event was sent, the next pass tells what is new"
+log = logging.getLogger("tunegate.watch")
+
+
+def watch(use_case: str | None) -> dict[str, Any]:
+    """watch.json of one use case, or of all under deployments/. Events go out only where a Prefect server is set."""
+    prepare()
+    return as_json(one_pass(use_case or "", Ledger()))
+
+
+def one_pass(use_case: str, ledger: Ledger) -> WatchReport:
+    """Look at one use case (empty: at all of them), and tell what is new; a broken one does not stop the others.
+
+    Raises ConfigurationError where the one that was asked for is broken.
+    """
+    listings, unreachable = Listings(), list[str]()
+    looked: dict[str, Looked] = {}
+    for name in [use_case] if use_case else bundled():
+        try:
+            looked[name] = look(name, ledger, listings)
+        except TunegateError as error:
+            if use_case:
+                raise
+            unreachable.append(f"{name}: {error}")
+    unreachable += _tell_all(looked, ledger)
+    return _merged([one.report for one in looked.values()], unreachable, ledger.clock.now())
+
+
+# ---------------------------------------------------------------- told
+
+
+def _tell_all(looked: dict[str, Looked], ledger: Ledger) -> list[str]:
+    """Events of what is new, if anybody may listen; why they could not be sent."""
+    if not any(one.report.findings for one in looked.values()):
+        return []
+    from prefect.settings import PREFECT_API_URL
+
+    api = PREFECT_API_URL.value()
+    if not api:
+        return []
+    if not answers(f"{api}/health"):
+        return [UNTOLD.format(api=api)]
+    problems = []
+    for name, one in looked.items():
+        try:
+            tell(name, one, ledger)
+        except Exception as error:
+            problems.append(f"{name}: telling Prefect failed ({type(error).__name__}); the next pass tells it again")
+    return problems
+
+
+def tell(name: str, looked: Looked, ledger: Ledger) -> None:
+    """An event for each finding that was not told yet, and at most one trial that is wanted."""
+    from tasks.prefect_events import emit
+
+    for key, finding in zip(looked.keys, looked.report.findings, strict=True):
+        with _once(ledger, finding.use_case, key) as is_first:
+            if is_first:
+                log.info("found      %s", finding.says)
+                emit(f"base-model.{finding.kind}", finding.use_case, as_json(finding))
+    _want(name, looked, ledger)
+
+
+def _want(name: str, looked: Looked, ledger: Ledger) -> None:
+    """Ask for the trial that answers the most urgent finding. It answers the others that want the same, too."""
+    from tasks.prefect_events import emit
+
+    asked = [(f"trial for {key}", one) for key, one in zip(looked.keys, looked.report.findings, strict=True)]
+    open_ = [(key, one) for key, one in asked if one.wanted and not ledger.told(one.use_case, key)]
+    if not open_ or _is_busy(open_[0][1].use_case, ledger):
+        return
+    key, finding = open_[0]
+    with _once(ledger, finding.use_case, key) as is_first:
+        if not is_first:
+            return  # another pass was quicker
+        payload = {"use_case": name, "options": finding.wanted, "why": finding.says}
+        ledger.see(finding.use_case, "wanted trial", {"at": ledger.clock.now()})
+        emit("trial.wanted", finding.use_case, payload, answered_by=f"trial/{name}")
+    for other, one in open_[1:]:
+        if one.wanted and finding.wanted and one.wanted["settings"] == finding.wanted["settings"]:
+            ledger.tell_once(one.use_case, other)
+
+
+@contextmanager
+def _once(ledger: Ledger, use_case: str, key: str) -> Iterator[bool]:
+    """Whether it is told now, for the first time; where telling fails, it is not told."""
+    is_first = ledger.tell_once(use_case, key)
+    try:
+        yield is_first
+    except Exception:
+        if is_first:
+            ledger.untell(use_case, key)
+        raise
+
+
+def _is_busy(use_case: str, ledger: Ledger) -> bool:
+    """Whether a trial is under way or asked for: what it finds may answer this one, too."""
+    now, asked = ledger.clock.now(), ledger.seen(use_case, "wanted trial")
+    if asked and now - asked["at"] < PAUSE_S:
+        return True
+    return any(_is_under_way(row, now) for row in ledger.runs() if row.use_case == use_case)
+
+
+def _is_under_way(row: RunRecord, now: float) -> bool:
+    """Also one that waits for a yes, and one on another machine that moved today."""
+    waits = row.state == "stopped" and bool(row.detail.get("waits_for"))
+    works = row.state == "started" and (in_progress(run_path(row.run)) or now - row.updated_at < DAY_S)
+    return waits or works
+
+
+def _merged(reports: Sequence[WatchReport], unreachable: Sequence[str], now: float) -> WatchReport:
+    findings = [finding for report in reports for finding in report.findings]
+    return WatchReport(
+        checked_at=now,
+        findings=sorted(findings, key=lambda finding: finding.deadline or "9999"),
+        inventory=[line for report in reports for line in report.inventory],
+        unreachable=[*dict.fromkeys([*(one for report in reports for one in report.unreachable), *unreachable])],
+    )
+
+
+# ---------------------------------------------------------------- shown
+
+
+def show(content: dict[str, Any]) -> None:
+    """The inventory as a table, then the findings, the soonest deadline first."""
+    found, console = WatchReport.model_validate(content), Console()
+    if found.inventory:
+        console.print(_inventory(found))
+    else:
+        console.print("No champion and no tuned model yet: `tunegate run USE_CASE` makes the first one.")
+    for finding in found.findings:
+        console.print(_line(finding), soft_wrap=True, highlight=False)
+    if found.inventory and not found.findings:
+        console.print("Nothing changed under them.", style="green")
+    for problem in found.unreachable:
+        console.print(f"Not asked: {escape(problem)}", style="magenta", soft_wrap=True, highlight=False)
+
+
+def _inventory(found: WatchReport) -> Table:
+    table = Table(title="Models in use", title_justify="left", title_style="bold", show_lines=True)
+    table.add_column("use case")
+    table.add_column("model, its base, what would replace it", overflow="fold", ratio=1)
+    table.add_column("days left", justify="right")
+    for line in found.inventory:
+        unknown = ["training data unknown"] if line.training_data == "unknown" else []
+        base = [] if line.model == line.base_model else [f"on {line.base_model}"]
+        instead = [f"replaced by {line.replacement}"] if line.replacement else []
+        days = [] if line.days_left is None else [str(line.days_left), str(line.shutdown_date)]
+        cells = ([line.use_case, line.role, *unknown], [line.model, *base, f"at {line.provider}", *instead], days)
+        table.add_row(*(escape("\n".join(cell)) for cell in cells), style=colour(line.days_left))
+    return table
+
+
+def _line(finding: Finding) -> str:
+    left = colour(finding.days_left) or "cyan"
+    trial = " A trial is wanted." if finding.wanted and finding.new else ""
+    told = "" if finding.new else " (told before)"
+    return f"[{left}]{finding.kind}[/{left}] {finding.use_case}: {escape(finding.says)}{trial}{told}"
+
+
+def colour(days_left: int | None) -> str:
+    """How urgent so many days are; empty where nobody announced any, or they are far."""
+    if days_left is None:
+        return ""
+    return next((name for days, name in COLOURS if days_left <= days), "")
