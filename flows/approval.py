@@ -37,7 +37,6 @@ from tasks.errors import ApprovalRequiredError, TunegateError
 from tasks.ledger import Ledger
 from tasks.steps import money, promoting
 from tasks.steps.cancellation import still_billed
-from tasks.steps.money import Yes
 from tasks.steps.opening import how_to_approve, yes_in_advance
 from tasks.workspace import Edge, Workspace, edge_of
 
@@ -125,7 +124,8 @@ def approved(estimated: EstimatedRef) -> ApprovedRef:
             if answer.approve == "no":
                 run = space.folder.run
                 raise ApprovalDeniedError(run, answer.your_name, answer.note, how_to_approve(run))
-            money.approve_spending(space, edge.ledger, found, Yes(answer.your_name, answer.note, "self-declared"))
+            said = Consent(answer="yes", by=answer.your_name, by_kind="self-declared", note=answer.note)
+            money.approve_spending(space, edge.ledger, found, said)
     return stage.authorise(estimated)
 
 

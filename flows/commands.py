@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from data_contracts.records import as_json
+from data_contracts.redaction import REDACTIONS, Redactions
 from data_contracts.trial import TrialOptions
 from flows.display import reading
 from tasks import workspace
@@ -50,7 +51,9 @@ def status() -> dict[str, Any]:
 def verify(run: str) -> dict[str, Any]:
     """Hashes and sums of a run, checked again."""
     space = workspace.reopen(run)
-    return {"run": run, "files": len(space.folder.manifest()), "problems": audit.problems(space)}
+    folder = space.folder
+    redacted = folder.read_json(REDACTIONS, Redactions).sentence if folder.has(REDACTIONS) else ""
+    return {"run": run, "files": len(folder.manifest()), "problems": audit.problems(space), "redacted": redacted}
 
 
 def purge(run: str) -> dict[str, Any]:

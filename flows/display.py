@@ -155,6 +155,8 @@ def verify(content: dict[str, Any]) -> None:
         console.print(problem, style="red", markup=False, soft_wrap=True)
     if not content["problems"]:
         console.print(f"{content['files']} files are as they were written, and both sums hold.")
+    if content["redacted"]:
+        console.print(content["redacted"], markup=False, soft_wrap=True)
 
 
 def doctor(content: dict[str, Any]) -> None:

@@ -9,9 +9,15 @@ log = logging.getLogger("tunegate")
 def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = "") -> None:
     """Emit `tunegate.EVENT` about a use case. `payload` holds names, days and figures, no row text.
 
-    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts.
+    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts. Without a
+    server nobody listens, and none is started for it.
     """
+    from prefect.context import FlowRunContext
     from prefect.events import emit_event
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value() and FlowRunContext.get() is None:
+        return
 
     related = [_deployment(answered_by)] if answered_by else []
     emit_event(

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from prefect import task
 
+from data_contracts.consent import Consent
 from data_contracts.contest import VerdictRef
 from data_contracts.money import Estimate, JobEvent, usd
 from data_contracts.records import PARTITIONS
@@ -40,7 +41,6 @@ from tasks.prefect_events import emit
 from tasks.providers.watched import watched
 from tasks.register.mlflow_registry import Registry
 from tasks.steps import conclusion, contest, curation, data, judgement, money, opening, prompt_search
-from tasks.steps.money import Yes
 from tasks.workspace import Workspace, edge_of
 
 log = logging.getLogger("tunegate")
@@ -162,7 +162,8 @@ def authorise(estimated: EstimatedRef) -> ApprovedRef:
         if not in_advance:
             how = opening.how_to_approve(trial.run)
             raise ApprovalRequiredError(needed.run, needed.amount, needed.threshold, needed.sha256, how) from None
-        money.approve_spending(space, edge.ledger, found, Yes(getpass.getuser()))
+        said = Consent(answer="yes", by=getpass.getuser(), by_kind="command line", note="--yes")
+        money.approve_spending(space, edge.ledger, found, said)
         log.info("approved   by %s", getpass.getuser())
     if in_advance:
         edge.ledger.record_run(trial.run, trial.use_case, "started", {"approved": True})

@@ -19,6 +19,7 @@ from data_contracts.candidate import Candidate, Prompt
 from data_contracts.load import load, load_prompts
 from data_contracts.provider import ProviderSettings
 from data_contracts.records import EXAMPLE_COLUMNS, KEY_COLUMNS, PARTITIONS, Partitions
+from data_contracts.redaction import REDACTIONS
 from data_contracts.trial import TrialOptions, TrialRef
 from data_contracts.use_case import ResolvedUseCase, TaskKind
 from tasks.errors import ConfigurationError
@@ -238,6 +239,9 @@ def resumable(run: str) -> Workspace:
     purpose = json.loads(space.folder.read_bytes("purpose.json"))["purpose"] if space.folder.has("purpose.json") else ""
     if purpose not in ("trial", ""):
         raise ConfigurationError(run, f"it is a {purpose}, and no trial", f"Run `tunegate {purpose}` again instead.")
+    if space.folder.has(REDACTIONS):
+        problem = "rows of it were forgotten since it stopped"
+        raise ConfigurationError(run, problem, f"Start a new trial: `tunegate run {space.case.use_case.name}`.")
     return space
 
 

@@ -73,7 +73,12 @@ def champion(finished: Finished, home: Path, keys: Path | None = None) -> Iterat
 def registered(space: Workspace, record: TrialRecord) -> Registry:
     """Approved, registered, and its lineage kept."""
     ledger, registry = Ledger(), Registry("small")
-    money.approve_spending(space, ledger, space.folder.read_json("estimate.json", Estimate), money.Yes(APPROVED_BY, "go on"))
+    money.approve_spending(
+        space,
+        ledger,
+        space.folder.read_json("estimate.json", Estimate),
+        Consent(answer="yes", by=APPROVED_BY, by_kind="self-declared", note="go on"),
+    )
     said = promoting.record(
         space, ledger, Consent(answer="yes", by=APPROVED_BY, by_kind="self-declared", note="looks good")
     )

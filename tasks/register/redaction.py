@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from data_contracts.redaction import RedactedArtifact
-from tasks.register.mlflow_registry import Registry
+from tasks.register.mlflow_registry import EXAMPLES_NOW, Registry
 from tasks.register.store import reachable
 
 Erase = Callable[[Path, Path], bool]  # writes the file without the rows to the second path; False: it holds none
 Changed = Callable[[RedactedArtifact], None]
 EXAMPLES, DECISION = "examples.parquet", "decision.json"
-NOW, WHY = "tunegate.examples_now", "tunegate.redacted"
+NOW, WHY = EXAMPLES_NOW, "tunegate.redacted"
 MODELS = "models"
 
 

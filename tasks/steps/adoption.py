@@ -10,6 +10,7 @@ import pandas as pd
 
 from data_contracts.adoption import Adoption, AdoptionRecord
 from data_contracts.candidate import Candidate
+from data_contracts.consent import Consent
 from data_contracts.contest import CandidateScores, Comparison, Registration
 from data_contracts.load import load, load_prompts
 from data_contracts.money import Estimate, Price
@@ -174,7 +175,8 @@ def authorise(space: Workspace, edge: Edge, found: Estimate, yes: bool, by: str)
         elif not yes:
             how = "the same command with --yes"
         else:
-            money.approve_spending(space, edge.ledger, found, money.Yes(by))
+            said = Consent(answer="yes", by=by, by_kind="command line", note="--yes")
+            money.approve_spending(space, edge.ledger, found, said)
             return
         raise ApprovalRequiredError(run, needed.amount, needed.threshold, needed.sha256, how) from None
 

@@ -4,9 +4,8 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
 
+from data_contracts.consent import Consent
 from data_contracts.money import Estimate, FineTuned, Job, JobEvent, Submission
 from tasks.clock import Clock
 from tasks.decide import readiness
@@ -31,7 +30,6 @@ from tasks.steps.planning import order
 from tasks.workspace import Edge, Workspace
 
 __all__ = [
-    "Yes",
     "actual_cost",
     "approve_spending",
     "estimate",
@@ -71,16 +69,7 @@ def estimate(space: Workspace, edge: Edge, train: bool) -> Estimate:
     return space.folder.read_json("estimate.json", Estimate)
 
 
-@dataclass(frozen=True)
-class Yes:
-    """Who says yes, and how."""
-
-    by: str
-    note: str = "--yes"
-    how: Literal["command line", "self-declared"] = "command line"
-
-
-def approve_spending(space: Workspace, ledger: Ledger, found: Estimate, yes: Yes) -> Approval:
+def approve_spending(space: Workspace, ledger: Ledger, found: Estimate, yes: Consent) -> Approval:
     """Record a person's yes to what is estimated, or to the provider's quote where that came since; nothing else."""
     agreed = _present(space, found)
     approval = Approval(
@@ -91,7 +80,7 @@ def approve_spending(space: Workspace, ledger: Ledger, found: Estimate, yes: Yes
         approved_by=yes.by,
         approved_at=ledger.clock.now(),
         note=yes.note,
-        how=yes.how,
+        how=yes.by_kind,
     )
     ledger.approve(approval)
     return approval

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from data_contracts.consent import Consent
 from data_contracts.data_policy import Leakage, Semantic
 from data_contracts.money import Estimate, FineTuned
 from data_contracts.provider import OwnPrice
@@ -29,6 +30,10 @@ def ready(own_home: Path, tmp_path: Path) -> Callable[..., Workspace]:
     """`ready(**settings)`: a run of the small use case whose data steps are taken."""
     path = small_use_case(tmp_path / "case", rows=150, split={"min_test": 20})
     return lambda **settings: take_data_steps(begin(path, settings=settings))
+
+
+def yes(note: str = "") -> Consent:
+    return Consent(answer="yes", by="Ada", by_kind="self-declared", note=note)
 
 
 def test_an_estimate_asks_the_provider_for_prices_and_for_nothing_else(
@@ -83,7 +88,7 @@ def test_a_yes_counts_for_exactly_what_was_estimated(ready: Callable[..., Worksp
     dear = ready(**{"budget.approval_above": 0.001})
     edge = edge_of(dear)
     found = money.estimate(dear, edge, train=True)
-    given = money.approve_spending(dear, edge.ledger, found, money.Yes("Ada", "the quarter's budget"))
+    given = money.approve_spending(dear, edge.ledger, found, yes("the quarter's budget"))
     assert (given.approved_by, given.note, given.amount) == ("Ada", "the quarter's budget", found.total_cost)
     money.require_budget(dear, edge, found)
     dearer = found.model_copy(update={"answer_cost": 2 * found.answer_cost, "total_cost": 2 * found.total_cost})
@@ -95,7 +100,7 @@ def test_a_yes_counts_for_exactly_what_was_estimated(ready: Callable[..., Worksp
 def test_a_yes_to_one_run_is_none_to_another(ready: Callable[..., Workspace]) -> None:
     one, other = (ready(**{"budget.approval_above": 0.001}) for _ in range(2))
     edge = edge_of(one)
-    money.approve_spending(one, edge.ledger, money.estimate(one, edge, train=True), money.Yes("Ada", ""))
+    money.approve_spending(one, edge.ledger, money.estimate(one, edge, train=True), yes(""))
     with pytest.raises(ApprovalRequiredError):
         money.require_budget(other, edge, money.estimate(other, edge, train=True))
 
@@ -104,7 +109,7 @@ def test_no_yes_lifts_a_cap(ready: Callable[..., Workspace]) -> None:
     space = ready(**{"budget.per_run": 0.001})
     edge = edge_of(space)
     found = money.estimate(space, edge, train=True)
-    money.approve_spending(space, edge.ledger, found, money.Yes("Ada", ""))
+    money.approve_spending(space, edge.ledger, found, yes(""))
     with pytest.raises(BudgetError):
         money.require_budget(space, edge, found)
 
@@ -293,7 +298,7 @@ def test_a_quote_above_what_was_approved_takes_a_yes_of_its_own(
     space = ready(**{"budget.approval_above": 0.001})
     edge = quoting(edge_of(space), 9.0, monkeypatch)
     found = money.estimate(space, edge, train=True)
-    money.approve_spending(space, edge.ledger, found, money.Yes("Ada", ""))
+    money.approve_spending(space, edge.ledger, found, yes(""))
     money.require_budget(space, edge, found)
     with asked() as calls, pytest.raises(ApprovalRequiredError) as needed:
         money.submit(space, edge, SystemClock())
@@ -301,7 +306,7 @@ def test_a_quote_above_what_was_approved_takes_a_yes_of_its_own(
     assert needed.value.amount == pytest.approx(9.0 + found.answer_cost)
     with pytest.raises(ApprovalRequiredError):
         money.require_budget(space, edge, found)
-    assert money.approve_spending(space, edge.ledger, found, money.Yes("Ada", "dearer")).sha256 == needed.value.sha256
+    assert money.approve_spending(space, edge.ledger, found, yes("dearer")).sha256 == needed.value.sha256
     money.require_budget(space, edge, found)
     submission = money.submit(space, edge, SystemClock())
     assert edge.ledger.intent(submission.intent).quote == 9.0
@@ -317,7 +322,7 @@ def test_a_yes_to_an_unknown_cost_of_answers_is_none_to_a_dearer_job(
     found = known.model_copy(update={"total_cost": None, "answer_cost": None})
     (space.folder.path / "estimate.json").unlink()
     space.folder.write_json("estimate.json", found)
-    assert money.approve_spending(space, edge.ledger, found, money.Yes("Ada", "")).amount is None
+    assert money.approve_spending(space, edge.ledger, found, yes("")).amount is None
     with pytest.raises(ApprovalRequiredError):
         money.submit(space, edge, SystemClock())
 
