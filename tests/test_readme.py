@@ -22,7 +22,11 @@ def commands() -> list[str]:
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-QUICK = [line for line in commands() if line.startswith("tunegate") and line.split()[1] not in {"run", "up"}]
+OPERATING = [
+    line for line in commands() if line.startswith("tunegate") and line.split()[1] in {"watch", "monitor", "audit"}
+]
+OTHERS = {"run", "up", *(line.split()[1] for line in OPERATING)}
+QUICK = [line for line in commands() if line.startswith("tunegate") and line.split()[1] not in OTHERS]
 MAKE = [line for line in commands() if line.startswith("make")]
 
 
@@ -56,6 +60,13 @@ def test_a_quick_command_runs(shell: Shell, command: str) -> None:
 @pytest.mark.slow
 def test_a_second_run_buys_nothing(tried: Shell) -> None:
     assert "$0.0000 in this run" in tried("run", "order_mails").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", OPERATING)
+def test_a_command_for_after_the_verdict_runs_and_finds_nothing_wrong(tried: Shell, command: str) -> None:
+    done = tried(*command.split()[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
