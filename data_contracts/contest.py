@@ -171,6 +171,11 @@ class Comparison(Document):
     judge: JudgeReport | None = None
     notes: list[str] = Field(default_factory=list, description="What a reader of these figures has to know")
 
+    def figure(self, candidate: Candidate) -> str:
+        """The deciding metric of a candidate with its interval, in words."""
+        found = next(one.metric for one in self.candidates if one.candidate.digest == candidate.digest)
+        return f"{self.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+
 
 # ---------------------------------------------------------------- decision
 

@@ -44,14 +44,10 @@ def run(use_case: str, settings: Sequence[str], no_train: bool, yes: bool, as_js
 
     chosen = _settings(settings)
     case = load(use_case, chosen)
+    approved = _approved(case.use_case, yes)
     _trial(
         use_case,
-        TrialOptions(
-            train=not no_train,
-            approve_spending=_approved(case.use_case, yes),
-            approve_promotion=yes,
-            settings=chosen,
-        ),
+        TrialOptions(train=not no_train, approve_spending=approved, approve_promotion=approved, settings=chosen),
         as_json,
         tag=case.use_case.name,
     )
@@ -77,7 +73,7 @@ def resume(run: str, found: str | None, absent: bool, yes: bool, as_json: bool) 
         settle(space, found)
     approved = _approved(space.case.use_case, yes)
     name = space.case.use_case.name
-    _trial(name, TrialOptions(resume=run, approve_spending=approved, approve_promotion=yes), as_json, tag=name)
+    _trial(name, TrialOptions(resume=run, approve_spending=approved, approve_promotion=approved), as_json, tag=name)
 
 
 @cli.command()

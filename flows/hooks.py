@@ -30,7 +30,8 @@ def name_of_flow_run() -> str:
     options = TrialOptions.model_validate(flow_run.parameters.get("options") or {}, from_attributes=True)
     if options.resume:
         return f"{name}, resumed {options.resume}"
-    return name if options.train else f"{name}, prompts only"
+    what = name if options.train else f"{name}, prompts only"
+    return f"{what}: {options.reason[:60]}" if options.reason else what
 
 
 def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - Prefect calls by these names

@@ -1,4 +1,4 @@
-"""What nobody else ends: runs whose process is gone, and forms that nobody answered in time."""
+"""What nobody else ends: runs whose process is gone, forms that nobody answered in time, trials that nobody started."""
 
 import logging
 import threading
@@ -9,6 +9,7 @@ from uuid import UUID
 
 from data_contracts.load import read_yaml
 from flows.approval import ABOUT, FORM
+from tasks import wanted_trials
 from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -76,6 +77,8 @@ def _sweep_on() -> None:
             with get_client(sync_client=True) as client:
                 for run in sweep(client):
                     log.warning("run %s was ended: nobody works on it", run)
+                for use_case in wanted_trials.ask_again(client, Ledger()):
+                    log.warning("a trial of %s was asked for again: Prefect has none yet", use_case)
         except Exception as error:  # a server that restarts must not end the housekeeping
             log.warning("sweeping failed: %s", type(error).__name__)
         time.sleep(SWEEP_S)

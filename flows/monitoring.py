@@ -111,16 +111,18 @@ class _Answer:
             return ""
         if report.window_over:
             return "The watch window is over: nothing is done by itself any more."
-        key = f"monitor {report.health}, version {report.version} since {report.since:.0f}"
-        if not self.ledger.tell_once(report.use_case, key):
-            return "This was found before, and answered then."
-        try:
+        with self.ledger.lock(f"monitor {report.use_case}"):
+            if self.ledger.told(report.use_case, self._key):
+                return "This was found before, and answered then."
             said = self._roll_back() if report.health == "roll back" else self._degrade()
-        except BaseException:
-            self.ledger.untell(report.use_case, key)  # so that the next look tries again
-            raise
+            self.ledger.tell_once(report.use_case, self._key)  # once it is done: a look that dies is made up for
         _tell(self.case.use_case, report, said)
         return said
+
+    @property
+    def _key(self) -> str:
+        """Of this verdict on this champion since its promotion."""
+        return f"monitor {self.report.health}, version {self.report.version} since {self.report.since:.0f}"
 
     def _roll_back(self) -> str:
         from flows import moving
@@ -139,9 +141,11 @@ class _Answer:
             return f"Policy is to say so: `tunegate run {self.use_case}` asks anew who is best."
         options = TrialOptions(reason=self._why[:300]).model_dump()
         wanted = {"use_case": self.use_case, "options": options, "why": self._why}
-        name = self.report.use_case
-        if not _emit("trial.wanted", self.report, wanted, f"trial/{name}"):
+        if not _server_is_named():
             return f"A trial is wanted, and no Prefect server is here to start one: `tunegate run {self.use_case}`."
+        from tasks import wanted_trials
+
+        wanted_trials.want(self.ledger, self.report.use_case, self._key, wanted)
         return "A trial was asked for."
 
     @property
@@ -164,16 +168,18 @@ def _facts(report: MonitorReport) -> dict[str, Any]:
     }
 
 
-def _emit(event: str, report: MonitorReport, payload: dict[str, Any], answered_by: str = "") -> bool:
+def _emit(event: str, report: MonitorReport, payload: dict[str, Any]) -> None:
     """Tell Prefect, where a server is named; at the command line there need be none."""
+    if _server_is_named():
+        from tasks.prefect_events import emit
+
+        emit(event, report.use_case, payload)
+
+
+def _server_is_named() -> bool:
     from prefect.settings import PREFECT_API_URL
 
-    if not PREFECT_API_URL.value():
-        return False
-    from tasks.prefect_events import emit
-
-    emit(event, report.use_case, payload, answered_by)
-    return True
+    return bool(PREFECT_API_URL.value())
 
 
 def _tell(case: UseCase, report: MonitorReport, said: str) -> None:

@@ -1,8 +1,7 @@
 """`tunegate watch`: one pass of the base-model watch, the events that follow from it, and how it is shown."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from data_contracts.lifetimes import Finding, WatchReport
 from data_contracts.load import bundled
 from data_contracts.records import as_json
 from flows.environment import answers, prepare
+from tasks import wanted_trials
 from tasks.errors import TunegateError
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -76,53 +76,44 @@ def _tell_all(looked: dict[str, Looked], ledger: Ledger) -> list[str]:
 
 
 def tell(name: str, looked: Looked, ledger: Ledger) -> None:
-    """An event for each finding that was not told yet, and at most one trial that is wanted."""
-    from tasks.prefect_events import emit
-
+    """An event for each finding that the server does not have yet, and at most one trial that is wanted."""
     for key, finding in zip(looked.keys, looked.report.findings, strict=True):
-        with _once(ledger, finding.use_case, key) as is_first:
-            if is_first:
-                log.info("found      %s", finding.says)
-                emit(f"base-model.{finding.kind}", finding.use_case, as_json(finding))
+        if not ledger.told(finding.use_case, f"heard {key}"):
+            _tell_until_heard(key, finding, ledger)
     _want(name, looked, ledger)
+
+
+def _tell_until_heard(key: str, finding: Finding, ledger: Ledger) -> None:
+    """An event goes its way unconfirmed: whether it came is seen at the next pass, which else sends it again."""
+    from tasks.prefect_events import emit, is_heard
+
+    event = f"base-model.{finding.kind}"
+    if ledger.told(finding.use_case, key) and is_heard(event, finding.use_case, key):
+        ledger.tell_once(finding.use_case, f"heard {key}")
+        return
+    emit(event, finding.use_case, as_json(finding), key=key)
+    if ledger.tell_once(finding.use_case, key):
+        log.info("found      %s", finding.says)
 
 
 def _want(name: str, looked: Looked, ledger: Ledger) -> None:
     """Ask for the trial that answers the most urgent finding. It answers the others that want the same, too."""
-    from tasks.prefect_events import emit
-
     asked = [(f"trial for {key}", one) for key, one in zip(looked.keys, looked.report.findings, strict=True)]
     open_ = [(key, one) for key, one in asked if one.wanted and not ledger.told(one.use_case, key)]
-    if not open_ or _is_busy(open_[0][1].use_case, ledger):
+    if not open_ or _is_busy(open_[0][1].use_case, ledger, open_[0][0]):
         return
     key, finding = open_[0]
-    with _once(ledger, finding.use_case, key) as is_first:
-        if not is_first:
-            return  # another pass was quicker
-        payload = {"use_case": name, "options": finding.wanted, "why": finding.says}
-        ledger.see(finding.use_case, "wanted trial", {"at": ledger.clock.now()})
-        emit("trial.wanted", finding.use_case, payload, answered_by=f"trial/{name}")
-    for other, one in open_[1:]:
+    payload = {"use_case": name, "options": finding.wanted, "why": finding.says}
+    wanted_trials.want(ledger, finding.use_case, key, payload)
+    for other, one in open_:
         if one.wanted and finding.wanted and one.wanted["settings"] == finding.wanted["settings"]:
             ledger.tell_once(one.use_case, other)
 
 
-@contextmanager
-def _once(ledger: Ledger, use_case: str, key: str) -> Iterator[bool]:
-    """Whether it is told now, for the first time; where telling fails, it is not told."""
-    is_first = ledger.tell_once(use_case, key)
-    try:
-        yield is_first
-    except Exception:
-        if is_first:
-            ledger.untell(use_case, key)
-        raise
-
-
-def _is_busy(use_case: str, ledger: Ledger) -> bool:
-    """Whether a trial is under way or asked for: what it finds may answer this one, too."""
-    now, asked = ledger.clock.now(), ledger.seen(use_case, "wanted trial")
-    if asked and now - asked["at"] < PAUSE_S:
+def _is_busy(use_case: str, ledger: Ledger, key: str) -> bool:
+    """Whether a trial is under way or another one asked for: what it finds may answer this one, too."""
+    now, asked = ledger.clock.now(), ledger.seen(use_case, wanted_trials.WANTED)
+    if asked and asked.get("key") != key and now - asked["at"] < PAUSE_S:
         return True
     return any(_is_under_way(row, now) for row in ledger.runs() if row.use_case == use_case)
 

@@ -92,10 +92,7 @@ def estimate(found: Estimate) -> str:
 
 def in_short(verdict: Verdict, comparison: Comparison) -> str:
     """The verdict in a line: who, by which figure."""
-    scores = next(one for one in comparison.candidates if one.candidate.digest == verdict.winner.digest)
-    found = scores.metric
-    figure = f"{comparison.metric} {found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
-    return f"{verdict.decision}: {verdict.winner.name}, {figure}"
+    return f"{verdict.decision}: {verdict.winner.name}, {comparison.figure(verdict.winner)}"
 
 
 def verdict(found: Verdict, comparison: Comparison) -> str:

@@ -2,15 +2,17 @@
 
 import logging
 from typing import Any
+from uuid import UUID, uuid4, uuid5
 
 log = logging.getLogger("tunegate")
+OURS = UUID("5d0f7a5e-3c0b-4f63-9f0e-6a1c1f5f2b7d")  # what ids of events are made under, any would do
 
 
-def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = "") -> None:
+def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = "", key: str = "") -> None:
     """Emit `tunegate.EVENT` about a use case. `payload` holds names, days and figures, no row text.
 
-    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts. Without a
-    server nobody listens, and none is started for it.
+    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts. With a
+    `key` it is one event however often it is emitted. Without a server nobody listens, and none is started for it.
     """
     from prefect.context import FlowRunContext
     from prefect.events import emit_event
@@ -25,7 +27,21 @@ def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = 
         resource={"prefect.resource.id": f"tunegate.use-case.{use_case}", "prefect.resource.name": use_case},
         related=[item for item in related if item],
         payload={"use_case": use_case, **payload},
+        id=_id(event, use_case, key) if key else uuid4(),
     )
+
+
+def is_heard(event: str, use_case: str, key: str) -> bool:
+    """Whether the server has the event of that key: one that is killed loses what it did not write yet."""
+    from prefect.client.orchestration import get_client
+
+    asked = {"filter": {"id": {"id": [str(_id(event, use_case, key))]}}, "limit": 1}
+    with get_client(sync_client=True) as client:
+        return bool(client.request("POST", "/events/filter", json=asked).json()["events"])
+
+
+def _id(event: str, use_case: str, key: str) -> UUID:
+    return uuid5(OURS, f"{use_case} {event} {key}")
 
 
 def _deployment(name: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ from data_contracts.trial import (
     ValidatedRef,
 )
 from tasks import prefect_artifacts as show
-from tasks import signing, workspace
+from tasks import signing, wanted_trials, workspace
 from tasks.clock import SystemClock
 from tasks.errors import ApprovalRequiredError
 from tasks.ledger import Ledger
@@ -269,16 +269,14 @@ def register(agreed: PromotableRef) -> VerdictRef:
 
 
 def _tell(space: Workspace, result: VerdictRef, ledger: Ledger) -> None:
-    """Events of the verdict and of the trial that is to follow it, once a run however often it is resumed."""
-    if not ledger.tell_once(result.use_case, f"verdict {result.run}"):
-        return
-    facts = {"run": result.run, "decision": result.decision, "winner": result.winner, "model": result.winner_model}
-    emit("trial.verdict", result.use_case, facts)
+    """Events of the verdict and of the trial that is to follow it, each one however often the trial is resumed."""
     if result.decision != "promote" and space.options.otherwise:
         asked = TrialOptions(settings=space.options.otherwise, reason=space.options.reason)
         why = f"{result.run} promoted nobody: {result.decision}"
-        wanted = {"options": asked.model_dump(), "why": why}
-        emit("trial.wanted", result.use_case, wanted, answered_by=f"trial/{result.use_case}")
+        wanted = {"use_case": result.use_case, "options": asked.model_dump(), "why": why}
+        wanted_trials.want(ledger, result.use_case, f"after {result.run}", wanted)
+    facts = {"run": result.run, "decision": result.decision, "winner": result.winner, "model": result.winner_model}
+    emit("trial.verdict", result.use_case, facts, key=result.run)
 
 
 def _ref(space: Workspace, kind: type[Ref], trial: TrialRef, *files: str) -> Ref:

@@ -101,6 +101,13 @@ class Operating(Database):
             facts = connection.scalar(select(columns.facts).where(*same))
         return dict(facts) if facts is not None else None
 
+    def seen_of_all(self, subject: str) -> dict[str, dict[str, Any]]:
+        """What a watch last saw of a subject, by use case."""
+        columns = sightings.c
+        query = select(columns.use_case, columns.facts).where(columns.subject == subject)
+        with self._transaction() as connection:
+            return {row.use_case: dict(row.facts) for row in connection.execute(query)}
+
     def told(self, use_case: str, key: str) -> bool:
         """Whether it was told already."""
         same = (notices.c.use_case == use_case, notices.c.key == key)

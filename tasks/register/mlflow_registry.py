@@ -24,6 +24,7 @@ from tasks.register.prompt_registry import PromptRegistry
 from tasks.register.store import Store, reachable
 
 DECLINED = "tunegate.declined"
+MAX_STORY = 3500  # characters: MLflow takes 5,000, and the lineage comes below it
 EXAMPLES_NOW = "tunegate.examples_now"  # what is left of few-shot examples after rows were forgotten
 ABOUT = (
     "Whatever answers best for `{use_case}`: a prompt on a base model, or a fine-tuned model. A version "
@@ -174,7 +175,7 @@ class Registry:
             tags["tunegate.prompt_version"] = self.prompts.uri(prompt)
         known = self.versions(candidate.digest)
         if known:
-            self._retell(known[0], tags, trial.verdict.markdown)
+            self._retell(known[0], tags, _story(trial, candidate))
             return known[0]
         model_uri, model_id = self._log_model(trial, candidate, logged[name].run_id)
         version = self.client.create_model_version(
@@ -183,7 +184,7 @@ class Registry:
             run_id=logged[name].run_id,
             model_id=model_id,
             tags=tags,
-            description=trial.verdict.markdown,
+            description=_story(trial, candidate),
         )
         return int(version.version)
 
@@ -226,6 +227,13 @@ class Registry:
 
 def _candidate(trial: TrialRecord, name: str) -> Candidate:
     return next(item.candidate for item in trial.comparison.candidates if item.candidate.name == name)
+
+
+def _story(trial: TrialRecord, candidate: Candidate) -> str:
+    """A version's description: MLflow's list of versions shows its first line, its own page all of it."""
+    verdict = trial.verdict
+    line = f"{candidate.name}, {trial.comparison.figure(candidate)}; {verdict.decision} by {trial.run}"
+    return f"{line}\n\n{verdict.markdown}"[:MAX_STORY]
 
 
 def _tags(trial: TrialRecord, candidate: Candidate) -> dict[str, str]:

@@ -8,7 +8,7 @@ from data_contracts.contest import CandidateScores
 from data_contracts.money import JobEvent
 from data_contracts.records import PARTITIONS, as_json
 from data_contracts.trial import TrialRecord
-from tasks.register import figures, metrics
+from tasks.register import figures, metrics, views
 from tasks.register.excerpts import shown_failures
 from tasks.register.store import Store
 
@@ -46,6 +46,9 @@ def log_events(store: Store, run_id: str, events: Iterable[JobEvent]) -> None:
 
 def log_trial(store: Store, trial: TrialRecord, run_id: str) -> None:
     """What the whole trial found: inputs, figures of every candidate, documents, report, verdict."""
+    views.keep(store.client, store.experiment_id, trial.case.use_case)
+    verdict, began = trial.verdict, trial.started[:16].replace("T", " ")
+    store.client.update_run(run_id, name=f"{verdict.decision}: {verdict.winner.name}, {began}")
     _log_datasets(store, trial, run_id)
     tuned = trial.tuned
     params = {

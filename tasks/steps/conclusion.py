@@ -12,7 +12,6 @@ from data_contracts.trial import TrialRecord, TrialRef
 from data_contracts.worth import Recommendation
 from tasks.errors import TunegateError
 from tasks.ledger import Ledger
-from tasks.register.crowning import NOBODY_ASKED
 from tasks.register.mlflow_registry import Incumbent, Registry
 from tasks.register.promotion import lock_key
 from tasks.steps import curation, data, lineage, promoting
@@ -51,7 +50,7 @@ def report(space: Workspace, trial: TrialRef, edge: Edge) -> TrialRecord:
 
 def register(space: Workspace, trial: TrialRef, record: TrialRecord, registry: Registry) -> VerdictRef:
     """Register winner and challenger, one trial of a use case at a time, and say where everything is."""
-    consent = promoting.given(space) or NOBODY_ASKED
+    consent = promoting.settle(space, trial, Ledger())
     if not space.folder.has("registration.json"):
         with Ledger().lock(lock_key(trial.use_case)):
             found = space.champion.version if space.champion else None

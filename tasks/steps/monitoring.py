@@ -22,6 +22,7 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.prompting.prompt import Renderer
 from tasks.providers.connect import connect_for_prices
+from tasks.register import promotion
 from tasks.register.mlflow_registry import Registry
 from tasks.register.monitored import Decision, decision
 from tasks.run_folder import RunFolder, TamperedFileError
@@ -95,12 +96,14 @@ class Answered:
 
 def on_watch(registry: Registry, ledger: Ledger) -> OnWatch:
     """The champion as the registry and the ledger know it. Raises ConfigurationError where there is none."""
+    use_case = registry.store.use_case
+    with ledger.lock(promotion.lock_key(use_case)):  # a move that died half done counts, and from when it was made
+        promotion.settle(registry, ledger)
     found = registry.champion()
     if found is None:
-        use_case = registry.store.use_case
         raise ConfigurationError(use_case, NO_CHAMPION[0], NO_CHAMPION[1].format(use_case))
     stands = decision(registry, found.version)
-    since = _promoted_at(ledger.moves(registry.store.use_case), found.version) or stands.registered_at
+    since = _promoted_at(ledger.moves(use_case), found.version) or stands.registered_at
     return OnWatch(found.candidate, found.version, since, stands)
 
 

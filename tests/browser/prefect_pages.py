@@ -21,9 +21,10 @@ class PrefectPages:
         """Deployments, the one of this flow and name, Run, Custom run."""
         self.page.goto(f"{self.address}/v2/deployments")
         self.page.get_by_placeholder("Search deployments").fill(name)
-        rows = self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=name, exact=True))
-        row = rows.filter(has_text=flow)
-        row.get_by_role("link", name=name, exact=True).click()
+        link = self.page.get_by_role("link", name=name, exact=True)
+        expect(self.page.get_by_role("row").filter(has_not=link)).to_have_count(1)  # its head: the search is through
+        self.page.get_by_role("row").filter(has=link).filter(has_text=flow).get_by_role("link", name=name).click()
+        self.page.wait_for_url("**/deployments/deployment/**")
         self.page.get_by_role("button", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Custom run").click()
         self.page.get_by_role("heading", name="Parameters").wait_for()

@@ -30,7 +30,7 @@ class Walk:
 
 @pytest.fixture(scope="module")
 def folder(folder: Path) -> Path:
-    deployed(folder, USE_CASE, title=TITLE)
+    deployed(folder, USE_CASE, title=TITLE, approvals={"promotion": "deployed"})
     return folder
 
 

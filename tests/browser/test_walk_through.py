@@ -113,6 +113,7 @@ def folder(folder: Path) -> Path:
         USE_CASE,
         title="Sorting notes by topic",
         budget={"per_run": 50, "approval_above": 0},
+        approvals={"promotion": "deployed"},
         gates={"minimum_effect": 0.1, "max_latency_ratio": None},
         monitor={"sources": [{"path": "production.jsonl"}], "min_answers": 50, "min_labelled": 30},
         watch={"canaries": 0},

@@ -85,7 +85,7 @@ def test_the_flows_move_it_too_and_leave_a_page(use_case: str) -> None:
     assert [move.action for move in Ledger().moves("small")][-2:] == ["rollback", "promote"]
     with get_client(sync_client=True) as client:
         pages = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"}).json()
-    shown = [page["data"] for page in pages if page["key"].endswith("champion")]
+    shown = [page["data"] for page in pages if (page["key"] or "").endswith("champion")]
     assert "# Version 2 is champion of small" in shown[0]
     assert "- by Ada (self-declared): mended" in shown[0]
     assert content["move"]["version"] == 1

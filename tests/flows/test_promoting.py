@@ -14,6 +14,7 @@ from flows import moving
 from flows.commands import status
 from flows.housekeeping import sweep
 from flows.trial import trial
+from tasks import workspace
 from tasks.ledger import Ledger
 from tasks.register import promotion
 from tasks.register.mlflow_registry import Registry
@@ -237,7 +238,7 @@ def test_the_command_line_takes_over_with_a_yes_of_its_own_and_the_form_is_void(
     assert champion("taken") is None
     trial(str(taken.use_case), TrialOptions(resume=run, approve_promotion=True))
     assert champion("taken") == 2
-    consent = promoting.given(taken.space(waiting))
+    consent = promoting.given(workspace.reopen(run))
     assert consent is not None
     assert (consent.by_kind, consent.note) == ("command line", "--yes")
 

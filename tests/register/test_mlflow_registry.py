@@ -130,7 +130,10 @@ def test_registering_a_trial_twice_makes_each_version_and_each_figure_once(
     assert versions(registry) == {1: "prompt", 2: "tune"}
     runs = registry.client.search_runs([registry.store.experiment_id])
     assert sorted(run.info.run_name for run in runs) == sorted(
-        [finished.record.run, *(item.candidate.name for item in finished.record.comparison.candidates)]
+        [
+            "promote: tune-minimal, " + finished.record.started[:16].replace("T", " "),
+            *(item.candidate.name for item in finished.record.comparison.candidates),
+        ]
     )
     parent = registry.client.get_run(first.run_id)
     assert len(parent.inputs.dataset_inputs) == 3
