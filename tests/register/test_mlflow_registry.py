@@ -204,7 +204,7 @@ def test_a_version_tells_of_the_trial_that_gave_it_its_role(registry: Registry, 
 def told(registry: Registry, number: int) -> tuple[str, str, str, str]:
     version = registry.client.get_model_version(MODEL, str(number))
     role, verdict, run = (version.tags[f"tunegate.{name}"] for name in ("role", "verdict", "run"))
-    return role, verdict, run, version.description
+    return role, verdict, run, version.description.partition("\n\n")[2]
 
 
 def staying(record: TrialRecord) -> TrialRecord:
@@ -360,7 +360,9 @@ def test_a_version_says_what_it_is_and_why(reading: Registry, finished: Finished
         record.tuned.submission.job_id,
     )
     assert float(tags["tunegate.accuracy"]) == pytest.approx(record.comparison.candidates[1].accuracy)
-    assert version.description == record.verdict.markdown
+    line, _, story = version.description.partition("\n\n")
+    assert line.startswith("tune-minimal, accuracy 0.")
+    assert story == record.verdict.markdown
 
 
 def test_a_prompt_carries_no_job(reading: Registry) -> None:
