@@ -71,7 +71,7 @@ class Approvals(Strict):
     promotion: Literal["none", "deployed", "always"] = Field(
         "deployed",
         description="none: nobody; deployed: runs from Prefect ask, at the command line whoever runs it is on record; "
-        "always: the command line needs --yes as well",
+        "always: the command line asks as well, and takes `tunegate resume RUN --yes`",
     )
     hours: float = Field(72.0, gt=0, description="How long a run waits, suspended, for a yes to its verdict")
     notify: list[str] = Field(

@@ -1,10 +1,10 @@
 """A trial: its options, what its stages hand to each other through Prefect, and all that it found out."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from data_contracts.contest import Comparison, PromptSearch, Verdict
 from data_contracts.curation import CurationReport
@@ -56,12 +56,6 @@ class TrialOptions(Strict):
         title="Approve the estimated cost",
         description="Needed when the estimate is above the use case's approval threshold; never lifts its budget",
     )
-    approve_promotion: bool = Field(
-        False,
-        title="Approve the promotion in advance",
-        description="A yes to whatever verdict this run reaches; leave it off to see the verdict before the champion "
-        "changes",
-    )
     reason: str = Field(
         "", title="Why", max_length=300, description="Why this trial is started, for whoever reads its record later"
     )
@@ -80,6 +74,17 @@ class TrialOptions(Strict):
         title="Resume a stopped run",
         description="Its name, as the command tunegate status lists it; empty: a new run",
     )
+    approve_promotion: bool = Field(
+        False,
+        title="Approve the verdict of the resumed run",
+        description="A yes to the verdict that the resumed run has reached; a new run has none yet to say yes to",
+    )
+
+    @model_validator(mode="after")
+    def _a_yes_is_to_a_verdict_that_stands(self) -> Self:
+        if self.approve_promotion and not self.resume:
+            raise ValueError("approve_promotion goes with resume: a new run has no verdict yet to say yes to")
+        return self
 
 
 class TrialRef(Document):

@@ -194,8 +194,8 @@ def _about_cost(
 def _said_in_advance(trial: TrialRef) -> Consent | None:
     if not trial.promotion_approved:
         return None
-    note = "ticked when the run was started"
-    return Consent(answer="yes", by="whoever started the run", by_kind="self-declared", note=note)
+    note = "ticked when the run was resumed"
+    return Consent(answer="yes", by="whoever resumed the run", by_kind="self-declared", note=note)
 
 
 def _said_in_form(space: Workspace, trial: TrialRef) -> Consent:

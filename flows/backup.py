@@ -6,6 +6,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -27,6 +28,7 @@ FORMAT, RECORD = 1, "backup.json"
 # Run folders come first and the ledger after them, so that a run that is taken up again finds what it registered in
 # MLflow and what it paid in the ledger, or does it again; MLflow's database names no artifact that is not copied yet.
 PROVIDER = "provider"
+PRODUCTION = "production"  # where the served model may write its answers
 PASSING = (".lock", ".holder", ".part", ".tmp", "server.json")  # of processes, and of files half written
 PLACES = {  # where MLflow keeps absolute addresses
     "experiments": "artifact_location",
@@ -81,6 +83,7 @@ def _copy_all(target: Path) -> None:
     _copy_folder(home() / "mlartifacts", target / "mlartifacts")
     _copy_database(target, "ledger.db")
     _copy_folder(home() / PROVIDER, target / PROVIDER)
+    _copy_folder(home() / PRODUCTION, target / PRODUCTION)
 
 
 def _copy_run(run: Path, target: Path) -> None:
@@ -132,13 +135,19 @@ def _record(target: Path) -> dict[str, Any]:
 
 
 def _move_addresses(database: Path, old: Path, new: Path) -> None:
+    """In one pass over each value: the new path may hold the old one, which must not be moved once more."""
+    places = {f"{old.as_uri()}/": f"{new.as_uri()}/", f"{old}/": f"{new}/"}
+    known = re.compile(rf"{re.escape(old.as_uri())}/|(?<![^\"'\s]){re.escape(str(old))}/")
+
+    def moved(value: str | None) -> str | None:
+        return None if value is None else known.sub(lambda found: places[found.group()], value)
+
     with closing(sqlite3.connect(database)) as connection, connection:
+        connection.create_function("moved", 1, moved, deterministic=True)
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for table, column in PLACES.items():
-            for before, after in ((old.as_uri(), new.as_uri()), (str(old), str(new))):
-                if table in tables:
-                    moved = f"UPDATE {table} SET {column} = replace({column}, ?, ?)"  # noqa: S608 - names of our own
-                    connection.execute(moved, (f"{before}/", f"{after}/"))
+            if table in tables:
+                connection.execute(f"UPDATE {table} SET {column} = moved({column})")  # noqa: S608 - names of our own
 
 
 def _require_empty(folder: Path, remedy: str) -> None:

@@ -18,7 +18,7 @@ JSON = click.option(
     "as_json", "--json", is_flag=True, help="One JSON object on standard output, and nothing else there."
 )
 YES = click.option(
-    "--yes", is_flag=True, help="Approve the estimated cost, within the use case's budget, and the promotion."
+    "--yes", is_flag=True, help="Approve the cost, within the budget; `resume`: the verdict, where it stands."
 )
 
 
@@ -47,7 +47,7 @@ def run(use_case: str, settings: Sequence[str], no_train: bool, yes: bool, as_js
     approved = _approved(case.use_case, yes)
     _trial(
         use_case,
-        TrialOptions(train=not no_train, approve_spending=approved, approve_promotion=approved, settings=chosen),
+        TrialOptions(train=not no_train, approve_spending=approved, settings=chosen),
         as_json,
         tag=case.use_case.name,
     )
@@ -73,7 +73,8 @@ def resume(run: str, found: str | None, absent: bool, yes: bool, as_json: bool) 
         settle(space, found)
     approved = _approved(space.case.use_case, yes)
     name = space.case.use_case.name
-    _trial(name, TrialOptions(resume=run, approve_spending=approved, approve_promotion=approved), as_json, tag=name)
+    seen = approved and space.folder.has("verdict.json")
+    _trial(name, TrialOptions(resume=run, approve_spending=approved, approve_promotion=seen), as_json, tag=name)
 
 
 @cli.command()

@@ -72,7 +72,7 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
         mlflow_run_id=Registry(case.name).open_trial(run, {"tunegate.flow_run": flow_run_id}),
         train=first.train and case.fine_tune.enabled,
         approved=first.approve_spending or options.approve_spending,
-        promotion_approved=first.approve_promotion or options.approve_promotion,
+        promotion_approved=opening.is_yes_to_verdict(options, flow_run_id, known, space),
     )
     ledger.record_run(run, case.name, "started", {"mlflow_run_id": trial.mlflow_run_id})
     log.info("run        %s (%s)", run, trial.folder)

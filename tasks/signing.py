@@ -71,6 +71,11 @@ def verify(content: bytes, signature: bytes | None) -> Signature:
     return "good"
 
 
+def is_expected() -> bool:
+    """Whether whoever verifies here has a key, and so expects a signature."""
+    return bool(os.environ.get(VERIFY_KEY))
+
+
 def require_usable() -> None:
     """Raise ConfigurationError where a key is named that cannot sign; before anything is spent."""
     if key := os.environ.get(SIGNING_KEY):

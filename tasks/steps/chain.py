@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from data_contracts.audit import AuditLink, AuditReport, Move
+from tasks import signing
 from tasks.errors import ConfigurationError
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -15,6 +16,11 @@ from tasks.steps.links import registry as kept
 from tasks.steps.links.evidence import Evidence, guarded, said
 from tasks.steps.links.run import run_links
 from tasks.workspace import Workspace
+
+STRIPPED = (
+    "TUNEGATE_VERIFY_KEY is set, and this version carries no signature: it was registered without a key, or somebody "
+    "took its signature away."
+)
 
 
 def audit(registry: Registry, ledger: Ledger) -> AuditReport:
@@ -40,7 +46,7 @@ def examine(use_case: str, version: VersionRecord, ledger: Ledger) -> AuditRepor
         use_case=use_case,
         version=version.version,
         model=version.tags.get("tunegate.model", ""),
-        links=[*_links(evidence, moves), *([said("signature", "bad", [FORGED])] if signature == "bad" else [])],
+        links=[*_links(evidence, moves), *_signature(signature)],
         moves=moves,
         signature=signature,
     )
@@ -53,6 +59,14 @@ def _links(evidence: Evidence, moves: list[Move]) -> Iterator[AuditLink]:
     yield from guarded("version", lambda: kept.version(evidence))
     yield from guarded("prompt", lambda: kept.prompt(evidence))
     yield from run_links(evidence)
+
+
+def _signature(found: signing.Signature) -> Iterator[AuditLink]:
+    """A problem where it is bad, and where whoever looks has a key to verify with and there is nothing to verify."""
+    if found == "bad":
+        yield said("signature", "bad", [FORGED])
+    elif found == "none" and signing.is_expected():
+        yield said("signature", "none", [STRIPPED])
 
 
 def _space(run: str) -> Workspace | None:

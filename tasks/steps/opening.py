@@ -43,6 +43,12 @@ def is_new_yes(options: TrialOptions, flow_run_id: str, known: RunRecord | None)
     return bool(options.resume) and options.approve_spending and not comes_again
 
 
+def is_yes_to_verdict(options: TrialOptions, flow_run_id: str, known: RunRecord | None, space: Workspace) -> bool:
+    """Whether a resumption brings a yes to the verdict: one that stood when it was given, and was given now."""
+    comes_again = known is not None and known.detail.get("flow_run_id") == flow_run_id
+    return options.approve_promotion and not comes_again and space.folder.has("verdict.json")
+
+
 def how_to_approve(run: str) -> str:
     """What a person does to say yes to the cost of a run that stopped."""
     return f"tunegate resume {run} --yes" if command_line_may_approve(run) else IN_PREFECT.format(run=run)
@@ -56,4 +62,5 @@ def command_line_may_approve(run: str) -> bool:
 
 
 def _goes_on(row: RunRecord) -> bool:
-    return row.state == "started" or (row.state == "stopped" and row.detail.get("exit_code") not in MENDED_OUTSIDE)
+    """One that finished a moment before its process died has but to tell of it: every step finds its own result."""
+    return row.state != "stopped" or row.detail.get("exit_code") not in MENDED_OUTSIDE

@@ -1,9 +1,11 @@
 """A backup, taken while nothing runs or while a trial does, works where it is put back, also at another path."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,18 @@ def test_a_run_that_was_in_progress_comes_to_its_end_from_the_restored_copy(rest
     take_contest_steps(space, edge_of(space), Registry("small"))
     assert space.folder.has("verdict.json")
     assert commands.verify(space.folder.run)["problems"] == []
+
+
+def test_a_path_that_ends_with_the_old_one_is_moved_once(tmp_path: Path) -> None:
+    database, old, new = tmp_path / "mlflow.db", Path("/srv/tg"), Path("/mnt/restore/srv/tg")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE runs (artifact_uri TEXT)")
+        values = [("file:///srv/tg/1",), ("/srv/tg/2",), ("s3://bucket/srv/tg/3",)]
+        connection.executemany("INSERT INTO runs VALUES (?)", values)
+    backup._move_addresses(database, old, new)
+    with closing(sqlite3.connect(database)) as connection:
+        found = [address for (address,) in connection.execute("SELECT artifact_uri FROM runs")]
+    assert found == ["file:///mnt/restore/srv/tg/1", "/mnt/restore/srv/tg/2", "s3://bucket/srv/tg/3"]
 
 
 def test_files_that_are_written_meanwhile_are_copied_with_their_manifest(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import pytest
 
-from data_contracts.consent import Consent
 from data_contracts.contest import Verdict
 from data_contracts.trial import TrialOptions
 from flows import moving
@@ -243,16 +242,9 @@ def test_the_command_line_takes_over_with_a_yes_of_its_own_and_the_form_is_void(
     assert (consent.by_kind, consent.note) == ("command line", "--yes")
 
 
-@pytest.mark.slow
-def test_a_tick_in_the_starting_form_is_a_yes_to_whatever_the_verdict_is(here: Deployed) -> None:
-    ticked = other(here, "ticked")
-    flow_run = ticked.start(approve_promotion=True)
-    state = ticked.prefect.run(flow_run).state
-    assert state is not None
-    assert state.name == "Completed"
-    consent = promoting.given(ticked.space(flow_run))
-    assert isinstance(consent, Consent)
-    assert (consent.by, consent.note) == ("whoever started the run", "ticked when the run was started")
+def test_a_run_that_has_no_verdict_yet_takes_no_yes_to_one() -> None:
+    with pytest.raises(ValueError, match="approve_promotion goes with resume"):
+        TrialOptions(approve_promotion=True)
 
 
 @pytest.mark.slow

@@ -11,12 +11,15 @@ from data_contracts.audit import AuditLink, Move
 from data_contracts.candidate import Candidate
 from data_contracts.contract import Contract
 from data_contracts.lineage import ApprovalLineage, Lineage
+from data_contracts.money import Estimate, usd
 from data_contracts.redaction import REDACTIONS
 from tasks import signing
 from tasks.prompting.prompt import as_text
 from tasks.register.lineage import NAME, SIGNATURE, TITLE, described, short_tags
 from tasks.register.version_record import HASHES, SIGNED
+from tasks.steps import money, promoting
 from tasks.steps.links.evidence import Evidence, differing, not_here, said
+from tasks.workspace import Workspace
 
 MOVED = "tunegate.move"
 
@@ -60,7 +63,12 @@ def approvals(evidence: Evidence) -> Iterator[AuditLink]:
         at = datetime.fromtimestamp(yes.at, UTC)
         says = f"{yes.kind}: {yes.by} ({yes.how or 'how was not kept'}), {at:%Y-%m-%d %H:%M} UTC"
         yield said("approval", says, _approval(evidence, yes), yes.sha256)
-    if not lineage.decision.approvals:
+    given = {yes.kind for yes in lineage.decision.approvals}
+    if evidence.space is None:
+        yield not_here("approvals", "what had to be approved stands in the run's folder, which is not here")
+    elif missing := list(_missing(evidence.space, given)):
+        yield said("approvals", "one is missing", missing)
+    elif not given:
         yield said("approvals", "nothing had to be approved", ())
 
 
@@ -145,8 +153,20 @@ def _why(evidence: Evidence, move: Move) -> AuditLink:
     return said("why", says, problems, move.sha256)
 
 
+def _missing(space: Workspace, given: set[str]) -> Iterator[str]:
+    """What the use case of that day wanted a yes to, and nobody gave."""
+    case = space.case.use_case
+    if promoting.needs_yes(space) and promoting.PROMOTION not in given:
+        yield f"`approvals.promotion` was {case.approvals.promotion}, and nobody's yes to the verdict is on record."
+    cost = space.folder.read_json("estimate.json", Estimate).total_cost
+    if (cost is None or cost > case.budget.approval_above) and money.SPENDING not in given:
+        yield f"The estimate ({usd(cost)}) was above `budget.approval_above`, and nobody's yes to it is on record."
+
+
 def _approval(evidence: Evidence, yes: ApprovalLineage) -> Iterator[str]:
     kept = evidence.ledger.approval(evidence.run, yes.kind, yes.sha256)
+    if kept is None and evidence.ledger.run(evidence.run) is None:
+        return  # another ledger: it knows nothing of the run
     if kept is None:
         yield f"The ledger {evidence.ledger.name} lacks the approval of {yes.kind} by {yes.by} that {NAME} holds."
         return
