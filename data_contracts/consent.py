@@ -8,7 +8,7 @@ from data_contracts.document import Document
 
 
 class Consent(Document):
-    """An answer to exactly one verdict.json. `not asked`: nobody had to be."""
+    """An answer to exactly one verdict.json. `not asked`: nobody had to be; `by` then only started the run."""
 
     answer: Literal["yes", "no", "not asked"]
     by: str = Field("trial", description="Who, as they called themselves; `trial`: nobody was asked")
@@ -25,9 +25,7 @@ class Consent(Document):
     @property
     def sentence(self) -> str:
         """Who said what, in a line."""
+        if self.answer == "not asked":
+            return "nobody had to be asked" + (f"; started by {self.by}" if self.by_kind == "command line" else "")
         note = f": {self.note}" if self.note else ""
-        return (
-            "nobody had to be asked"
-            if self.answer == "not asked"
-            else f"{self.answer}, {self.by} ({self.by_kind}){note}"
-        )
+        return f"{self.answer}, {self.by} ({self.by_kind}){note}"

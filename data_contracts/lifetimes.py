@@ -22,7 +22,10 @@ class ModelFacts(Document):
     requested: str = Field(description="Name that requests ask for")
     resolved: str = Field(description="Dated model that it leads to, as far as that is known")
     base_model: str
-    created: int | None = Field(None, description="Of the listing's entry, seconds since the epoch")
+    created: int | None = Field(
+        None, description="Of the listing's entry, seconds since the epoch; None: not clearly in the past"
+    )
+    base_created: int | None = Field(None, description="The same of its base, remembered once that is listed no more")
     listed: bool = True
     shutdown_date: str | None = None
     training_until: str | None = None

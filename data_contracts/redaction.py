@@ -138,6 +138,9 @@ class Forgetting(Document):
     runs: list[ForgottenInRun]
     answers: int = Field(description="Answers deleted from the ledger")
     registry: list[str] = Field(description="Files and prompt texts in MLflow that were rewritten now")
+    production: list[str] = Field(
+        default_factory=list, description="Files of collected rows and of logged answers that were rewritten now"
+    )
     provider: list[str] = Field(description="Files deleted at the provider, and whether they were looked for since")
     models: list[LearntModel]
     changed: list[str] = Field(description="Versions that answer with other few-shot examples from now on")
@@ -148,4 +151,4 @@ class Forgetting(Document):
     @property
     def nothing_left(self) -> bool:
         """Whether there was nothing to delete."""
-        return not (self.rows or self.answers or self.registry or self.provider or self.runs)
+        return not (self.rows or self.answers or self.registry or self.production or self.provider or self.runs)

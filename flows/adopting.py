@@ -39,11 +39,12 @@ def adopt(use_case: str, model_id: str, choices: Choices) -> dict[str, Any]:
     space = adoption.open_run(use_case, wish)
     space.folder.claim()
     edge, registry = edge_of(space), Registry(space.case.use_case.name)
+    named, champion = adoption.asked_for(space, wish), registry.champion()
+    adoption.require_there(named, edge)
+    adoption.require_room(named, champion, who.reason)
     with _shown("Reading") as progress:
         adoption.take_data_steps(space, edge.ledger, progress)
-    candidate, champion = adoption.candidate_of(space, wish), registry.champion()
-    adoption.require_room(candidate, champion, who.reason)
-    adoption.require_there(candidate, edge)
+    candidate = adoption.candidate_of(space, wish)
     adoption.authorise(space, edge, adoption.estimate(space, edge, candidate), choices.yes, who.by)
     with _shown("Asking") as progress:
         recorded = adoption.record(space, edge, wish, progress)

@@ -9,6 +9,7 @@ from rich.console import Console
 from data_contracts.load import load
 from data_contracts.records import as_json
 from data_contracts.redaction import Forgetting, ForgottenInRun, LearntModel
+from data_contracts.use_case import ResolvedUseCase
 from tasks.errors import ConfigurationError
 
 
@@ -16,7 +17,9 @@ def forget(use_case: str, ids: Sequence[str], by: str | None = None, reason: str
     """Delete rows by id; the plain form of `Forgetting`. A repetition finds nothing left, and finishes what was cut."""
     from tasks.steps import forgetting
 
-    wish = forgetting.Wish(_name(use_case), frozenset(ids), by or getpass.getuser(), reason)
+    case = _case(use_case)
+    name = case.use_case.name if case else use_case
+    wish = forgetting.Wish(name, frozenset(ids), by or getpass.getuser(), reason, case)
     with Console(stderr=True).status("Looking for the rows ...") as status:
         found = forgetting.forget(wish, lambda what, done, total: status.update(f"{what}: {done} of {total}"))
     return as_json(found) | {"nothing_left": found.nothing_left}
@@ -36,6 +39,7 @@ def show(content: dict[str, Any]) -> None:
     say("ledger", [f"{found.answers} answers deleted"] if found.answers else [])
     say("MLflow", found.registry)
     say("answers change", [f"{line}: its few-shot examples are without these rows" for line in found.changed])
+    say("production", found.production)
     say("provider", found.provider)
     say("learnt from them", [_model(item) for item in found.models])
     say("yours to delete", found.sources)
@@ -43,21 +47,24 @@ def show(content: dict[str, Any]) -> None:
     say("kept on purpose", found.keeps)
 
 
-def _name(use_case: str) -> str:
-    """The use case's name; one whose file is gone is known by its runs."""
+def _case(use_case: str) -> ResolvedUseCase | None:
+    """The use case; None of one whose file is gone: it is known by its runs."""
     from tasks.steps.forgetting import run_folders
 
     try:
-        return load(use_case).use_case.name
+        return load(use_case)
     except ConfigurationError:
         if any(run_folders(use_case)):
-            return use_case
+            return None
         raise
 
 
 def _sentence(found: Forgetting) -> str:
     if found.nothing_left:
-        return "Nothing is left of these rows here. Later trials leave them out."
+        return (
+            "No row with such an id is in any run here: it was never read, or was emptied before. If the id is right, "
+            "nothing is left; later trials leave it out. Check its spelling."
+        )
     also = f", {found.same_words} of them under other ids with the same words" if found.same_words else ""
     runs = sum(run.rows > 0 for run in found.runs)
     return f"{found.rows} rows emptied in {runs} runs{also}. Later trials leave them out."

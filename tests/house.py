@@ -13,7 +13,7 @@ MAX_LINES = 300
 # From top to bottom: an import goes down, or stays within its floor.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("flows", "deployments"),
-    ("tasks.prefect_tasks", "tasks.prefect_artifacts", "tasks.prefect_events"),
+    ("tasks.prefect_tasks", "tasks.prefect_artifacts", "tasks.prefect_events", "tasks.wanted_trials"),
     ("tasks.steps",),
     ("tasks.workspace", *(f"tasks.{stage}" for stage in STAGES)),
     (
@@ -35,7 +35,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 )
 SEPARATE = FLOORS[3]  # whose members do not import each other: what two of them need lies one floor down
 VENDORS = {
-    "prefect": ("flows", "deployments", "tasks.prefect_tasks", "tasks.prefect_artifacts", "tasks.prefect_events"),
+    "prefect": (
+        "flows",
+        "deployments",
+        *(f"tasks.prefect_{name}" for name in ("tasks", "artifacts", "events")),
+        "tasks.wanted_trials",
+    ),
     "great_expectations": ("tasks.curate.validate",),
     "datacontract": ("tasks.curate.odcs",),
     "open_data_contract_standard": ("tasks.curate.odcs",),

@@ -53,7 +53,8 @@ class Store:
             os.environ.setdefault(name, value)
         import mlflow
 
-        logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)  # it misses pip where uv is used
+        for noisy in ("utils.environment", "types.type_hints"):  # pip, where uv is used; a union in `predict`
+            logging.getLogger(f"mlflow.{noisy}").setLevel(logging.ERROR)
 
         self.use_case = use_case
         chosen = os.environ.get("MLFLOW_TRACKING_URI")

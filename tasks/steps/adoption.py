@@ -83,7 +83,13 @@ def open_run(use_case: str, wish: Wish) -> Workspace:
 
 
 def candidate_of(space: Workspace, wish: Wish) -> Candidate:
-    """Who is adopted. Raises ConfigurationError for a prompt or an endpoint that is not there."""
+    """Who is adopted, with the examples of its prompt, which the data steps have found."""
+    named = asked_for(space, wish)
+    return named.model_copy(update={"examples": examples_of(space, named.prompt)})
+
+
+def asked_for(space: Workspace, wish: Wish) -> Candidate:
+    """Who is to be adopted. Raises ConfigurationError for a prompt or an endpoint that is not there."""
     case = space.case.use_case
     name = wish.prompt or case.prompts.minimal
     if name not in space.prompts:
@@ -96,7 +102,6 @@ def candidate_of(space: Workspace, wish: Wish) -> Candidate:
     if base == wish.model:
         remedy = "Say it with --base-model: prices and the last day depend on it."
         raise ConfigurationError("--base-model", f"the name {wish.model} does not say what it was tuned on", remedy)
-    prompt = space.prompts[name]
     return Candidate(
         name=NAME,
         kind="tune",
@@ -104,8 +109,7 @@ def candidate_of(space: Workspace, wish: Wish) -> Candidate:
         base_model=base,
         tuned_model=wish.model,
         endpoint=wish.endpoint,
-        prompt=prompt,
-        examples=examples_of(space, prompt),
+        prompt=space.prompts[name],
         training_data="unknown",
     )
 
@@ -188,7 +192,7 @@ def require_room(candidate: Candidate, found: Incumbent | None, reason: str) -> 
     if found.candidate.tuned_model == candidate.tuned_model and found.candidate.training_data == "known":
         problem = f"{candidate.model} is champion as version {found.version}, and a trial knows what it was trained on"
         raise ConfigurationError("adopt", problem, "There is nothing to adopt; `tunegate audit` shows its data.")
-    if found.candidate.digest != candidate.digest and not reason:
+    if found.candidate.model != candidate.model and not reason:
         problem = f"version {found.version} ({found.candidate.model}) is champion, and no trial says that it should go"
         remedy = "Give --reason to replace it all the same; or compare the two in a trial."
         raise ConfigurationError("adopt", problem, remedy)

@@ -64,8 +64,11 @@ def verdict_sha256(space: Workspace) -> str:
 
 
 def record(space: Workspace, ledger: Ledger, said: Consent) -> Consent:
-    """Keep a yes or a no to the present verdict, in the ledger and in the run's folder."""
+    """Keep what was said to the present verdict in the run's folder, and a yes or a no in the ledger."""
     consent = said.model_copy(update={"sha256": verdict_sha256(space), "answered_at": ledger.clock.now()})
+    space.folder.write_json(NAME, consent)
+    if consent.answer == "not asked":
+        return consent
     ledger.approve(
         Approval(
             run=space.folder.run,
@@ -78,12 +81,11 @@ def record(space: Workspace, ledger: Ledger, said: Consent) -> Consent:
             how=consent.by_kind,
         )
     )
-    space.folder.write_json(NAME, consent)
     return consent
 
 
 def settle(space: Workspace, trial: TrialRef, ledger: Ledger) -> Consent:
-    """What was said to the verdict. At the command line whoever runs it says yes by that, where that is enough.
+    """What was said to the verdict. At the command line nobody is asked unless `always`: who ran it is on record.
 
     Raises VerdictApprovalRequiredError where it takes --yes: `approvals.promotion` is `always`, or somebody in Prefect
     was asked and has not answered.
@@ -95,8 +97,10 @@ def settle(space: Workspace, trial: TrialRef, ledger: Ledger) -> Consent:
         winner = space.folder.read_json("verdict.json", Verdict).winner
         how = how_to_approve(trial.run)
         raise VerdictApprovalRequiredError(trial.run, f"{winner.name} ({winner.model})", how)
-    note = "--yes" if trial.promotion_approved else ""
-    return record(space, ledger, Consent(answer="yes", by=getpass.getuser(), by_kind="command line", note=note))
+    said = Consent(answer="not asked", by=getpass.getuser(), by_kind="command line")
+    if trial.promotion_approved:
+        said = said.model_copy(update={"answer": "yes", "note": "--yes"})
+    return record(space, ledger, said)
 
 
 def _always(space: Workspace) -> bool:

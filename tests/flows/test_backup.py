@@ -76,22 +76,26 @@ def restored(folder: Path, copied: Path) -> Iterator[Path]:
         (folder / "lost").rename(folder / "first")
 
 
+@pytest.mark.slow
 def test_the_record_says_which_run_was_in_progress(copied: Path, stopped: Workspace) -> None:
     assert json.loads((copied / "backup.json").read_bytes())["in_progress"] == [stopped.folder.run]
 
 
+@pytest.mark.slow
 def test_no_key_no_lock_and_no_temporary_file_is_in_it(copied: Path) -> None:
     names = {path.name for path in copied.rglob("*")}
     assert not [name for name in names if name.endswith((".lock", ".holder", ".part", ".tmp"))]
     assert {"ledger.db", "mlflow.db", "identity"} <= names
 
 
+@pytest.mark.slow
 def test_what_is_private_stays_private(copied: Path, restored: Path) -> None:
     for place in (copied, restored):
         assert place.stat().st_mode & 0o077 == 0
         assert (place / "ledger.db").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 def test_a_damaged_backup_is_not_put_back(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
     content = (copied / "ledger.db").read_bytes()
@@ -103,6 +107,7 @@ def test_a_damaged_backup_is_not_put_back(copied: Path, tmp_path: Path, monkeypa
         (copied / "ledger.db").write_bytes(content)
 
 
+@pytest.mark.slow
 def test_nothing_is_put_over_what_is_there(restored: Path, copied: Path) -> None:
     with pytest.raises(ConfigurationError, match="holds something already"):
         backup.restore(copied)
@@ -110,6 +115,7 @@ def test_nothing_is_put_over_what_is_there(restored: Path, copied: Path) -> None
         backup.backup(copied)
 
 
+@pytest.mark.slow
 def test_status_and_verify_work_on_the_restored_copy(restored: Path, trial: Workspace, stopped: Workspace) -> None:
     found = commands.status()
     assert str(restored) in found["ledger"]
@@ -117,6 +123,7 @@ def test_status_and_verify_work_on_the_restored_copy(restored: Path, trial: Work
     assert commands.verify(trial.folder.run)["problems"] == []
 
 
+@pytest.mark.slow
 def test_the_champion_answers_from_the_restored_copy(restored: Path, trial: Workspace, folder: Path) -> None:
     import mlflow
 
@@ -128,6 +135,7 @@ def test_the_champion_answers_from_the_restored_copy(restored: Path, trial: Work
     assert not (folder / "first").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_in_progress_comes_to_its_end_from_the_restored_copy(restored: Path, stopped: Workspace) -> None:
     space = workspace.resumable(stopped.folder.run)
     assert space.folder.path.is_relative_to(restored)

@@ -73,13 +73,12 @@ def test_where_nobody_has_to_be_asked_nothing_is_on_record(tmp_path: Path) -> No
     assert not space.folder.has("approval.json")
 
 
-def test_at_the_command_line_whoever_runs_it_is_on_record(tmp_path: Path) -> None:
+def test_at_the_command_line_whoever_runs_it_is_on_record_and_not_as_having_agreed(tmp_path: Path) -> None:
     space, ledger = decided(tmp_path, "deployed"), Ledger()
     said = promoting.settle(space, trial_of(space), ledger)
-    assert (said.answer, said.by, said.by_kind) == ("yes", getpass.getuser(), "command line")
-    kept = ledger.approval(space.folder.run, "promotion", space.folder.manifest()["verdict.json"])
-    assert kept is not None
-    assert (kept.approved_by, kept.how) == (getpass.getuser(), "command line")
+    assert (said.answer, said.by, said.by_kind) == ("not asked", getpass.getuser(), "command line")
+    assert ledger.approval(space.folder.run, "promotion", space.folder.manifest()["verdict.json"]) is None
+    assert promoting.given(space) == said
 
 
 def test_where_it_is_always_asked_the_command_line_needs_a_yes_of_its_own(tmp_path: Path) -> None:

@@ -156,7 +156,9 @@ def _why(evidence: Evidence, move: Move) -> AuditLink:
 def _missing(space: Workspace, given: set[str]) -> Iterator[str]:
     """What the use case of that day wanted a yes to, and nobody gave."""
     case = space.case.use_case
-    if promoting.needs_yes(space) and promoting.PROMOTION not in given:
+    consent = promoting.given(space)
+    unasked = consent is not None and consent.answer == "not asked" and case.approvals.promotion != "always"
+    if promoting.needs_yes(space) and not unasked and promoting.PROMOTION not in given:
         yield f"`approvals.promotion` was {case.approvals.promotion}, and nobody's yes to the verdict is on record."
     cost = space.folder.read_json("estimate.json", Estimate).total_cost
     if (cost is None or cost > case.budget.approval_above) and money.SPENDING not in given:
