@@ -56,7 +56,9 @@ class Monitor(Strict):
     max_cost_ratio: float = Field(1.5, gt=0, description="Cost per request against the test set's")
     max_quality_loss: Share = Field(0.05, description="The metric on labelled rows so much below the test set's")
     on_degrade: Literal["tell", "trial"] = Field("tell", description="degrade: say so, or start a trial as well")
-    on_roll_back: Literal["tell", "act"] = Field("act", description="roll back: say so, or move the champion back")
+    on_roll_back: Literal["tell", "act"] = Field(
+        "act", description="roll back: say so, or move the champion back once two looks in a row found it"
+    )
     collect: str | None = Field(
         None,
         description="JSONL that labelled production rows are added to, in the shape of the contract: name it under "

@@ -1,5 +1,6 @@
 """What nobody else ends: runs whose process is gone, forms that nobody answered in time, trials that nobody started."""
 
+import datetime as dt
 import logging
 import threading
 import time
@@ -20,10 +21,11 @@ from tasks.steps.opening import how_to_approve
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
-    from prefect.client.schemas.objects import State
+    from prefect.client.schemas.objects import FlowRun, State
 
 AUTOMATIONS = Path(__file__).parents[1] / "deployments" / "automations.yaml"
 SWEEP_S = 60.0
+STUCK_S = 180.0  # from the moment when a process is started for a run until it begins, at the most
 GONE = "Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
 UNANSWERED = {
     "cost": "Nobody approved its cost in time; nothing more was spent. To go on after all: {how}",
@@ -62,6 +64,29 @@ def sweep(client: "SyncPrefectClient") -> list[str]:
     return [row.run for row in here if not in_progress(run_path(row.run)) and _end(row, client, ledger)]
 
 
+def begin_again(client: "SyncPrefectClient") -> list[str]:
+    """Plan anew what a served process took up and never began: it is gone, and nobody else would. Their names.
+
+    In a work pool a run may wait for its machine for as long as that takes: those are left alone.
+    """
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Scheduled
+
+    pending = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING])))
+    stuck = [run for run in client.read_flow_runs(flow_run_filter=pending) if _is_stuck(run, client)]
+    for run in stuck:
+        client.set_flow_run_state(run.id, Scheduled(message="Its process ended before it began."), force=True)
+    return [run.name for run in stuck]
+
+
+def _is_stuck(run: "FlowRun", client: "SyncPrefectClient") -> bool:
+    if not run.deployment_id or "tunegate" not in run.tags or run.state is None:
+        return False
+    waits = dt.datetime.now(dt.UTC) - run.state.timestamp
+    return waits.total_seconds() > STUCK_S and client.read_deployment(run.deployment_id).work_pool_name is None
+
+
 def keep_house() -> threading.Thread:
     """Sweep now and every minute, beside whatever else this process does."""
     thread = threading.Thread(target=_sweep_on, name="housekeeping", daemon=True)
@@ -77,6 +102,8 @@ def _sweep_on() -> None:
             with get_client(sync_client=True) as client:
                 for run in sweep(client):
                     log.warning("run %s was ended: nobody works on it", run)
+                for name in begin_again(client):
+                    log.warning("run %s was planned again: it was taken up and never began", name)
                 for use_case in wanted_trials.ask_again(client, Ledger()):
                     log.warning("a trial of %s was asked for again: Prefect has none yet", use_case)
         except Exception as error:  # a server that restarts must not end the housekeeping

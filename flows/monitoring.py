@@ -14,6 +14,7 @@ log = logging.getLogger("tunegate")
 COLOURS = {"healthy": "green", "degrade": "yellow", "roll back": "red", "too few answers": "cyan"}
 STATES = {True: "broken", False: "holds", None: "too little to tell"}
 BY = "monitor"
+SIGHTED = "monitor"  # what the ledger calls the verdict of the last look
 
 
 def monitor(use_case: str) -> dict[str, Any]:
@@ -105,19 +106,36 @@ class _Answer:
     run: str  # in MLflow
 
     def given(self) -> str:
-        """What was done, in a sentence; empty where nothing has to be. The same is done once a promotion."""
+        """What was done, in a sentence; empty where nothing has to be. The same is done once a promotion.
+
+        A champion is moved back by two looks in a row: the window grows, and one look in many is wrong by chance.
+        """
         report = self.report
-        if report.health not in ("degrade", "roll back"):
-            return ""
-        if report.window_over:
-            return "The watch window is over: nothing is done by itself any more."
         with self.ledger.lock(f"monitor {report.use_case}"):
+            is_second = self._was_seen()
+            if report.health not in ("degrade", "roll back"):
+                return ""
+            if report.window_over:
+                return "The watch window is over: nothing is done by itself any more."
             if self.ledger.told(report.use_case, self._key):
                 return "This was found before, and answered then."
-            said = self._roll_back() if report.health == "roll back" else self._degrade()
-            self.ledger.tell_once(report.use_case, self._key)  # once it is done: a look that dies is made up for
+            if self._would_move and not is_second:
+                said = "A second look decides: nothing was moved yet."
+            else:
+                said = self._roll_back() if report.health == "roll back" else self._degrade()
+                self.ledger.tell_once(report.use_case, self._key)  # once it is done: a look that dies is made up for
         _tell(self.case.use_case, report, said)
         return said
+
+    @property
+    def _would_move(self) -> bool:
+        return self.report.health == "roll back" and self.case.use_case.monitor.on_roll_back == "act"
+
+    def _was_seen(self) -> bool:
+        """Whether the look before found the same; the next one will ask what this one found."""
+        before = self.ledger.seen(self.report.use_case, SIGHTED) or {}
+        self.ledger.see(self.report.use_case, SIGHTED, {"verdict": self._key})
+        return before.get("verdict") == self._key
 
     @property
     def _key(self) -> str:
@@ -126,12 +144,16 @@ class _Answer:
 
     def _roll_back(self) -> str:
         from flows import moving
+        from tasks.register.promotion import MovedMeanwhileError
         from tasks.steps.moving import Who
 
         if self.case.use_case.monitor.on_roll_back == "tell":
             return f"Policy is to say so: `tunegate rollback {self.use_case}` goes back to the champion before."
         try:
-            moved = moving.rolled_back(self.case.use_case, None, Who(BY, "policy", self._why, self.run))
+            who = Who(BY, "policy", self._why, self.run)
+            moved = moving.rolled_back(self.case.use_case, None, who, expected=self.report.version)
+        except MovedMeanwhileError:
+            return f"Version {self.report.version} is champion no more: it was moved meanwhile, and nothing was done."
         except ConfigurationError as error:
             return f"There is nobody to go back to: {error.problem}. {self._degrade()}"
         return f"The champion was moved back to version {moved['move']['version']}."

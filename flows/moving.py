@@ -38,9 +38,12 @@ def promoted(case: UseCase, version: int | None, who: Who) -> dict[str, Any]:
     return _told(case, mover(case).promote(version, who))
 
 
-def rolled_back(case: UseCase, version: int | None, who: Who) -> dict[str, Any]:
-    """The same for whoever knows the use case and who it is: a flow, the monitor."""
-    return _told(case, mover(case).rollback(version, who))
+def rolled_back(case: UseCase, version: int | None, who: Who, expected: int | None = None) -> dict[str, Any]:
+    """The same for whoever knows the use case and who it is: a flow; the monitor, which expects whom it judged.
+
+    Raises MovedMeanwhileError where the champion is another one by now.
+    """
+    return _told(case, mover(case).rollback(version, who, expected))
 
 
 def concluded(result: VerdictRef) -> VerdictRef:

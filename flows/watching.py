@@ -9,20 +9,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_contracts.lifetimes import Finding, WatchReport
-from data_contracts.load import bundled
+from data_contracts.load import bundled, load
 from data_contracts.records import as_json
+from flows import notify
 from flows.environment import answers, prepare
-from tasks import wanted_trials
+from flows.wanting import want, with_what_holds_back
 from tasks.errors import TunegateError
-from tasks.home import run_path
 from tasks.ledger import Ledger
-from tasks.ledger.rows import RunRecord
-from tasks.run_folder import in_progress
 from tasks.steps.listings import Listings
 from tasks.steps.watching import Looked, look
 
-DAY_S = 86_400.0
-PAUSE_S = 3_600.0  # an automation has so long to start the trial that was wanted last
 COLOURS = ((1, "bold red"), (7, "red"), (30, "dark_orange"), (90, "yellow"))  # up to so many days left
 UNTOLD = "The Prefect server at {api} does not answer: no event was sent, the next pass tells what is new"
 log = logging.getLogger("tunegate.watch")
@@ -43,7 +39,7 @@ def one_pass(use_case: str, ledger: Ledger) -> WatchReport:
     looked: dict[str, Looked] = {}
     for name in [use_case] if use_case else bundled():
         try:
-            looked[name] = look(name, ledger, listings)
+            looked[name] = with_what_holds_back(look(name, ledger, listings), ledger)
         except TunegateError as error:
             if use_case:
                 raise
@@ -76,53 +72,48 @@ def _tell_all(looked: dict[str, Looked], ledger: Ledger) -> list[str]:
 
 
 def tell(name: str, looked: Looked, ledger: Ledger) -> None:
-    """An event for each finding that the server does not have yet, and at most one trial that is wanted."""
-    for key, finding in zip(looked.keys, looked.report.findings, strict=True):
-        if not ledger.told(finding.use_case, f"heard {key}"):
-            _tell_until_heard(key, finding, ledger)
-    _want(name, looked, ledger)
+    """An event for each finding that the server does not have yet, a message, and at most one trial that is wanted."""
+    news: list[str] = []
+    try:
+        for key, finding in zip(looked.keys, looked.report.findings, strict=True):
+            if not ledger.told(finding.use_case, f"heard {key}") and _tell_until_heard(key, finding, ledger):
+                news.append(finding.says)
+        want(name, looked, ledger)
+    finally:
+        _notify(name, news)
 
 
-def _tell_until_heard(key: str, finding: Finding, ledger: Ledger) -> None:
-    """An event goes its way unconfirmed: whether it came is seen at the next pass, which else sends it again."""
+def _notify(name: str, news: Sequence[str]) -> None:
+    """One message to whoever `approvals.notify` names; an event may find nobody who listens."""
+    if not news:
+        return
+    try:
+        case = load(name).use_case
+        notify.tell(case, f"{case.name}: {_count(len(news))} about its champion's model", "\n".join(news))
+    except TunegateError as error:
+        log.warning("notify     nobody was told: %s", error)
+
+
+def _count(findings: int) -> str:
+    return "a finding" if findings == 1 else f"{findings} findings"
+
+
+def _tell_until_heard(key: str, finding: Finding, ledger: Ledger) -> bool:
+    """Whether it is told for the first time.
+
+    An event goes its way unconfirmed: whether it came is seen at the next pass, which else sends it again.
+    """
     from tasks.prefect_events import emit, is_heard
 
     event = f"base-model.{finding.kind}"
     if ledger.told(finding.use_case, key) and is_heard(event, finding.use_case, key):
         ledger.tell_once(finding.use_case, f"heard {key}")
-        return
+        return False
     emit(event, finding.use_case, as_json(finding), key=key)
-    if ledger.tell_once(finding.use_case, key):
+    new = ledger.tell_once(finding.use_case, key)
+    if new:
         log.info("found      %s", finding.says)
-
-
-def _want(name: str, looked: Looked, ledger: Ledger) -> None:
-    """Ask for the trial that answers the most urgent finding. It answers the others that want the same, too."""
-    asked = [(f"trial for {key}", one) for key, one in zip(looked.keys, looked.report.findings, strict=True)]
-    open_ = [(key, one) for key, one in asked if one.wanted and not ledger.told(one.use_case, key)]
-    if not open_ or _is_busy(open_[0][1].use_case, ledger, open_[0][0]):
-        return
-    key, finding = open_[0]
-    payload = {"use_case": name, "options": finding.wanted, "why": finding.says}
-    wanted_trials.want(ledger, finding.use_case, key, payload)
-    for other, one in open_:
-        if one.wanted and finding.wanted and one.wanted["settings"] == finding.wanted["settings"]:
-            ledger.tell_once(one.use_case, other)
-
-
-def _is_busy(use_case: str, ledger: Ledger, key: str) -> bool:
-    """Whether a trial is under way or another one asked for: what it finds may answer this one, too."""
-    now, asked = ledger.clock.now(), ledger.seen(use_case, wanted_trials.WANTED)
-    if asked and asked.get("key") != key and now - asked["at"] < PAUSE_S:
-        return True
-    return any(_is_under_way(row, now) for row in ledger.runs() if row.use_case == use_case)
-
-
-def _is_under_way(row: RunRecord, now: float) -> bool:
-    """Also one that waits for a yes, and one on another machine that moved today."""
-    waits = row.state == "stopped" and bool(row.detail.get("waits_for"))
-    works = row.state == "started" and (in_progress(run_path(row.run)) or now - row.updated_at < DAY_S)
-    return waits or works
+    return new
 
 
 def _merged(reports: Sequence[WatchReport], unreachable: Sequence[str], now: float) -> WatchReport:

@@ -107,15 +107,18 @@ class _Reader:
 
 def _files(case: ResolvedUseCase, storage: Storage) -> list[tuple[SourceFile, str]]:
     entries = case.use_case.source.files
-    found = [(entry, path) for entry in entries for path in _named(case, entry, storage)]
+    found = [(entry, path) for entry in entries for path in named(case, entry, storage)]
     twice = [path for path, times in Counter(_printable(path) for _, path in found).items() if times > 1]
     if twice:
         raise ConfigurationError("source.files", f"{twice[0]} is named twice", "Let each file match one entry only.")
     return found
 
 
-def _named(case: ResolvedUseCase, entry: SourceFile, storage: Storage) -> list[str]:
-    """Files of an entry. What the monitor collects from production is not there before it has collected a first row."""
+def named(case: ResolvedUseCase, entry: SourceFile, storage: Storage) -> list[str]:
+    """Files of an entry, at least one. Raises ConfigurationError where none is there.
+
+    What the monitor collects from production is not there before it has collected a first row, and need not be.
+    """
     path, collected = case.resolve(entry.path), case.use_case.monitor.collect
     is_collected = collected is not None and path == case.resolve(collected)
     return storage.find(path) if is_collected else storage.expand(path)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from data_contracts.production import ProductionRecord
@@ -28,6 +28,23 @@ def append(records: Iterable[ProductionRecord]) -> None:
                 stream.write(line)
     except OSError as error:
         log.warning("%s: %s answers were not logged: %s", VARIABLE, len(lines), type(error).__name__)
+
+
+def strike(path: Path, is_theirs: Callable[[bytes], bool]) -> int:
+    """Blank the lines that somebody asked to forget, how many. Each keeps its length: nobody who appends is disturbed,
+    and a kill in between leaves whole lines. Readers pass blank lines over.
+    """
+    struck = 0
+    with path.open("r+b") as stream:
+        _lock(stream.fileno())
+        while line := stream.readline():
+            if not line.isspace() and is_theirs(line):
+                stream.seek(-len(line), os.SEEK_CUR)
+                stream.write(b" " * len(line.rstrip(b"\n")) + b"\n" * line.endswith(b"\n"))
+                struck += 1
+        stream.flush()
+        os.fsync(stream.fileno())
+    return struck
 
 
 def _lock(descriptor: int) -> None:

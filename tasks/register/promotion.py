@@ -21,6 +21,10 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 UNDER_WAY = "move under way"  # what the ledger calls the note
 
 
+class MovedMeanwhileError(ResumableError):
+    """The champion is not the one that was judged: another run moved it."""
+
+
 @dataclass(frozen=True)
 class Request:
     """Who wants the champion moved, and why. `expected`: versions on which the alias may be found, None: on none."""
@@ -44,14 +48,15 @@ def move(registry: "Registry", ledger: Ledger, to: int, request: Request) -> Mov
     """Let `champion` point to version `to`, and record it, under `ledger.lock(lock_key(use_case))`.
 
     The alias is re-read, the prompt's alias follows, ledger and tags of both versions tell of it. Asking for the same
-    move again adds nothing. Raises ResumableError where the alias is not where the caller found it, or did not stay.
+    move again adds nothing. Raises MovedMeanwhileError where the alias is not where the caller found it, and
+    ResumableError where it did not stay.
     """
     settle(registry, ledger)
     now, last = aliased(registry, CHAMPION), _last(registry, ledger)
     if now == to and last is not None and last.version == to:
         return last
     if now not in {*request.expected, to}:
-        raise _moved_meanwhile(registry, now, request.expected)
+        raise moved_meanwhile(registry, now, request.expected)
     known = last.version if last else None
     wanted = Move(
         use_case=registry.store.use_case,
@@ -152,8 +157,9 @@ def _last(registry: "Registry", ledger: Ledger) -> Move | None:
     return next(iter(reversed(ledger.moves(registry.store.use_case))), None)
 
 
-def _moved_meanwhile(registry: "Registry", now: int | None, expected: Collection[int | None]) -> ResumableError:
+def moved_meanwhile(registry: "Registry", now: int | None, expected: Collection[int | None]) -> MovedMeanwhileError:
+    """The error that says where the alias is, and where it was expected."""
     found = next(iter(expected), None)
     cause = f"alias champion points to version {now}, not to {found}: another run moved it meanwhile"
     remedy = "Start a new trial against that champion; or point the alias back, then resume."
-    return ResumableError(f"Registering {registry.name}", cause, remedy)
+    return MovedMeanwhileError(f"Registering {registry.name}", cause, remedy)

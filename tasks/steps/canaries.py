@@ -22,12 +22,13 @@ from tasks.providers.failure import Failure
 from tasks.providers.protocol import AnswerEndpoint, Provider
 from tasks.purse import Purse, Tariff
 from tasks.steps.asking import answer_tokens, identity_of
-from tasks.watch.canaries import Baseline, Change, Said, compare, open_questions, said
+from tasks.watch.canaries import Baseline, Change, Said, compare, open_questions, said, tells
 from tasks.workspace import STAMP, Edge, Workspace
 
 ROWS = "validation"  # never test: an answer there would be an opening
 KIND: Final = "watch"
 UNCHANGED = Change()
+TOO_FEW = "too few are answered the same each time to see a silent change: raise `watch.canaries`"
 Heard = Mapping[str, Reply | Failure]  # by request
 
 
@@ -73,8 +74,8 @@ def check(subject: Subject, ledger: Ledger, before: Baseline) -> Checked:
     learnt, change = compare(
         before, {key: one for key, one in heard.items() if key in twice or key not in again}, twice
     )
-    any_of = next(iter(heard.values()))
-    return Checked(learnt, change, any_of.model, any_of.fingerprint)
+    any_of, problem = next(iter(heard.values())), "" if tells(learnt, [*heard]) else TOO_FEW
+    return Checked(learnt, change, any_of.model, any_of.fingerprint, problem=problem)
 
 
 def _asked(subject: Subject, ledger: Ledger) -> tuple[list[Question], Tariff]:

@@ -24,6 +24,7 @@ from tasks.steps.general import is_listed
 from tasks.steps.listings import announced
 from tasks.watch.base_models import Listing, days_left, facts, today_of
 from tasks.watch.families import entry
+from tasks.watch.replacement import outlasts
 from tasks.workspace import Edge, FoundChampion, Workspace
 
 STANDING, RETIRED = "champion_standing.json", "retired_answers.parquet"
@@ -131,17 +132,22 @@ def is_gone(champion: Candidate, edge: Edge) -> bool:
 def outlasting(
     standing: ChampionStanding, field: Sequence[Candidate], space: Workspace, edge: Edge
 ) -> ChampionStanding:
-    """With the candidates that answer on after the champion's last day, as far as their providers announce it."""
+    """With the candidates that outlast the champion's last day, as far as their providers announce theirs."""
     if standing.state != "leaving" or standing.last_day is None:
         return standing
     days = {item.name: last_day(item, space, edge) for item in field if item.name != "champion"}
-    longer = [name for name, day in days.items() if day is None or day > standing.last_day]
+    warn_days = space.case.use_case.watch.warn_days
+    longer = [name for name, day in days.items() if outlasts(day, standing.last_day, warn_days)]
     return standing.model_copy(update={"outlasted_by": longer})
 
 
 def last_day(candidate: Candidate, space: Workspace, edge: Edge) -> str | None:
     """Day (YYYY-MM-DD) from which it no longer answers, as the base-model watch has it; None: nobody announces one."""
-    settings = space.case.use_case.provider_at(candidate.endpoint)
+    return last_day_at(candidate, space.case.use_case.provider_at(candidate.endpoint), edge)
+
+
+def last_day_at(candidate: Candidate, settings: ProviderSettings, edge: Edge) -> str | None:
+    """The same of a candidate that answers at a provider with these settings."""
     listed = edge.at(candidate.endpoint).models()
     listing = Listing(listed, there=True, announced=announced(candidate, settings))
     return facts(candidate, listing, edge.ledger.clock.now()).shutdown_date

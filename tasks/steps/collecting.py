@@ -15,7 +15,7 @@ from data_contracts.text import canonical_json
 from data_contracts.use_case import ResolvedUseCase
 from tasks.curate.defects import Defect
 from tasks.curate.privacy import Screen
-from tasks.curate.reading.examples import Examples
+from tasks.curate.reading.examples import Examples, compared
 from tasks.curate.reading.tokens import training_limit
 from tasks.ledger import Ledger
 from tasks.prompting.tool_calls import as_message
@@ -25,6 +25,20 @@ MOST_NEW = 50_000  # of one pass
 LEFT_OUT = "not collected: {}"
 PLACED = "a trial has placed its text already"
 FORGOTTEN = "somebody asked to forget it"
+
+
+def lock_key(use_case: str) -> str:
+    """What `Ledger.lock` takes: whoever writes the file of collected rows holds it."""
+    return f"collect {use_case}"
+
+
+def text_of(record: ProductionRecord, turns: str) -> str:
+    """What was asked, as rows are compared by it; `turns`: the contract's `mapping.compare`."""
+    if record.input is not None or not record.messages:
+        return record.input or ""
+    return compared(
+        [{**turn, "role": str(turn.get("role")), "content": _content(turn)} for turn in record.messages], turns
+    )
 
 
 class Collector:
@@ -59,7 +73,7 @@ class Collector:
         """Add what is new and put a corrected label in the place of the former one; how many rows that were."""
         if not self._rows:
             return 0
-        with self._ledger.lock(f"collect {self._case.use_case.name}"):
+        with self._ledger.lock(lock_key(self._case.use_case.name)):
             found = self._storage.find(self._path)
             lines = self._storage.read(found[0]).splitlines() if found else []
             kept = {self._key(json.loads(line)): line for line in lines if line.strip()}
@@ -117,6 +131,11 @@ class Collector:
         if form == "messages":
             return [as_message(text)]
         return _parsed(text) if form != "string" else text
+
+
+def _content(turn: dict[str, Any]) -> str:
+    content = turn.get("content")
+    return content if isinstance(content, str) else ""
 
 
 def _before_answer(asked: Any, output: str | None) -> Any:  # noqa: ANN401 - any JSON value

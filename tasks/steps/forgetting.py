@@ -3,7 +3,7 @@
 What the rows are found by goes last: a kill at any moment leaves enough for a repetition to come to the same end.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from data_contracts.redaction import (
     sha256_of,
     token,
 )
+from data_contracts.use_case import ResolvedUseCase
 from tasks import signing
 from tasks.clock import SystemClock
 from tasks.errors import ResumableError
@@ -32,6 +33,7 @@ from tasks.register.redaction import Place, RegistryRedaction
 from tasks.run_folder import RunFolder
 from tasks.steps.forgotten import learnt, subject
 from tasks.steps.forgotten.contents import KINDS
+from tasks.steps.forgotten.production import Known, Production
 from tasks.steps.forgotten.run_files import RunFiles
 from tasks.steps.forgotten.subject import Held, Subject
 from tasks.storage.sqlite_file import compact
@@ -42,18 +44,23 @@ KEEPS = [
     "hashes of the words in the memory of partitions, and of texts in the fingerprints of what was uploaded",
     "of each emptied row where it stood in its source, its partition, and each answer's score, tokens and cost",
 ]
-OWN_TEXTS = "inputs in MLflow traces, logs of production and backups are yours: delete them where you keep them"
+OWN_TEXTS = (
+    "inputs in MLflow traces, backups, and logs of production elsewhere than in TUNEGATE_HOME/production are yours: "
+    "delete them where you keep them"
+)
+NO_CASE = "collected and logged rows of production: the use-case file is gone that says how to read them"
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Whose rows, and at whose word."""
+    """Whose rows, and at whose word. `case`: None where its file is gone."""
 
     use_case: str
     ids: frozenset[str]
     by: str
     reason: str
+    case: ResolvedUseCase | None = None
 
 
 def forget(wish: Wish, progress: Progress) -> Forgetting:
@@ -62,13 +69,16 @@ def forget(wish: Wish, progress: Progress) -> Forgetting:
     Raises ResumableError while a run of the use case is in progress: the request is on record by then.
     """
     ledger, folders = Ledger(), list(run_folders(wish.use_case))
+    production = Production(wish.case, ledger) if wish.case else None
+    named = production.named(wish.ids) if production else set()
     known = {row.words for row in ledger.forgotten(wish.use_case) if row.row in set(map(sha256_of, wish.ids))}
+    known |= {words for _, words in named}
     found = subject.find(folders, wish.ids, known, lambda *done: progress("Looking in runs", *done))
-    ledger.forget(_on_record(wish, found, ledger.clock.now()))
+    ledger.forget(_on_record(wish, {*found.named, *named}, ledger.clock.now()))
     with ExitStack() as claims:
         for folder in folders:
             _claim(folder, claims)
-        forgetter = _Forgetter(wish, ledger, folders, found, progress)
+        forgetter = _Forgetter(wish, ledger, folders, found, progress, production)
         return forgetter.forget()
 
 
@@ -79,8 +89,8 @@ def run_folders(use_case: str) -> Iterator[RunFolder]:
             yield RunFolder(path)
 
 
-def _on_record(wish: Wish, found: Subject, now: float) -> Iterator[Forgotten]:
-    words = {id_: {hash_ for one, hash_ in found.named if one == id_} or {""} for id_ in wish.ids}
+def _on_record(wish: Wish, named: Collection[Known], now: float) -> Iterator[Forgotten]:
+    words = {id_: {hash_ for one, hash_ in named if one == id_} or {""} for id_ in wish.ids}
     for id_ in sorted(wish.ids):
         for hash_ in sorted(words[id_]):
             yield Forgotten(wish.use_case, sha256_of(id_), hash_, wish.by, wish.reason, now)
@@ -104,6 +114,7 @@ class _Forgetter:
     folders: Sequence[RunFolder]
     found: Subject
     progress: Progress
+    production: Production | None
     files: dict[str, list[str]] = field(default_factory=dict)  # run -> names of rewritten files
     stays: list[str] = field(default_factory=list)
 
@@ -117,6 +128,7 @@ class _Forgetter:
         artifacts, changed = self._registry(registry)
         self._folders("Emptying rows", lambda files: list(files.sources()))
         self._explain(registry)
+        rewritten = self._production()
         self._compact()
         return Forgetting(
             use_case=self.wish.use_case,
@@ -126,13 +138,27 @@ class _Forgetter:
             runs=[self._run(name, files) for name, files in self.files.items() if files],
             answers=answers,
             registry=artifacts,
+            production=rewritten,
             provider=provider,
             models=list(learnt.models(trainings, registry)),
             changed=changed,
-            sources=sorted({line for held in self.found.held.values() for line in held.lines}),
+            sources=sorted(self._sources()),
             stays=[*self.stays, *self._elsewhere(), OWN_TEXTS],
             keeps=KEEPS,
         )
+
+    def _production(self) -> list[str]:
+        if self.production is None:
+            self.stays.append(NO_CASE)
+            return []
+        ids = self.wish.ids.union(*(held.ids for held in self.found.held.values()))
+        return self.production.erase(ids, self.found.words)
+
+    def _sources(self) -> set[str]:
+        """But for the file that the monitor writes."""
+        lines = {line for held in self.found.held.values() for line in held.lines}
+        own = self.production.collected if self.production else ""
+        return {line for line in lines if line.rpartition(":")[0] != own}
 
     # ------------------------------------------------------------ run folders
 

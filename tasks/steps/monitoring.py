@@ -13,8 +13,8 @@ from data_contracts.contest import CandidateScores, Comparison
 from data_contracts.money import Price
 from data_contracts.monitoring import MonitorReport
 from data_contracts.production import ProductionRecord
+from data_contracts.text import words_hash
 from data_contracts.use_case import ResolvedUseCase
-from tasks.curate.reading.examples import compared
 from tasks.errors import ConfigurationError, TunegateError
 from tasks.evaluate.score import ScorePolicy, score
 from tasks.evaluate.scores import own_score
@@ -27,7 +27,7 @@ from tasks.register.mlflow_registry import Registry
 from tasks.register.monitored import Decision, decision
 from tasks.run_folder import RunFolder, TamperedFileError
 from tasks.steps import clock
-from tasks.steps.collecting import Collector
+from tasks.steps.collecting import Collector, text_of
 from tasks.storage import Storage
 from tasks.watch import drift
 from tasks.watch.drift import Production, Question, Reference
@@ -39,7 +39,8 @@ from tasks.workspace import Workspace
 DAY_S = 86_400
 FITTED = 5_000  # train rows that topics are made of
 ENOUGH_TIMED = 30
-COLUMNS = ("case", "input", "outcome", "parsed", "expected", "latency_ms", "cost")
+HOUR_S = 3_600
+COLUMNS = ("case", "group", "hour", "input", "outcome", "parsed", "expected", "latency_ms", "cost")
 AS_IT_STANDS = Prompt(name="label")
 log = logging.getLogger("tunegate")
 NO_CHAMPION = ("has no champion yet", "Run `tunegate run {}` first.")
@@ -81,6 +82,8 @@ class Answered:
     """What is kept of a request while a window is looked at."""
 
     case: str
+    group: str
+    hour: int
     input: str
     outcome: str
     parsed: str
@@ -91,7 +94,7 @@ class Answered:
     @property
     def size(self) -> int:
         """Bytes, roughly."""
-        return 200 + len(self.input) + len(self.parsed) + len(self.expected or "")
+        return 200 + len(self.group) + len(self.input) + len(self.parsed) + len(self.expected or "")
 
 
 def on_watch(registry: Registry, ledger: Ledger) -> OnWatch:
@@ -173,9 +176,12 @@ class _Gathering:
         )
         fallback = "failed" if record.output is None else "answered" if parsed is not None else "unparsable"
         outcome = fallback if record.outcome in (None, "answered") else record.outcome
+        text = text_of(record, self.case.contract.mapping.compare)
         return Answered(
             case=key_of(record),
-            input=self._text(record),
+            group=record.group or words_hash(text),
+            hour=int(record.moment // HOUR_S),
+            input=text,
             outcome=str(outcome),
             parsed=parsed or "",
             expected=expected,
@@ -191,12 +197,6 @@ class _Gathering:
         if read is None:
             skipped["its label is no answer by the contract"] += 1
         return read
-
-    def _text(self, record: ProductionRecord) -> str:
-        if record.input is not None or not record.messages:
-            return record.input or ""
-        turns = [{**turn, "role": str(turn.get("role")), "content": _content(turn)} for turn in record.messages]
-        return compared(turns, self.case.contract.mapping.compare) if turns else ""
 
     def _cost(self, record: ProductionRecord) -> float:
         if record.cost is not None or record.prompt_tokens is None or record.completion_tokens is None:
@@ -277,8 +277,3 @@ def _first(answers: pd.DataFrame) -> pd.DataFrame:
 def _promoted_at(moves: Sequence[Move], version: int) -> float | None:
     last = moves[-1] if moves else None
     return last.moved_at if last is not None and last.version == version else None
-
-
-def _content(turn: dict[str, object]) -> str:
-    content = turn.get("content")
-    return content if isinstance(content, str) else ""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from data_contracts.audit import Move
@@ -16,7 +17,8 @@ from tasks.providers.connect import connect
 from tasks.register import promotion
 from tasks.register.mlflow_registry import Registry
 from tasks.register.promotion import Request
-from tasks.steps.champion import is_gone
+from tasks.steps.champion import is_gone, last_day_at
+from tasks.watch.base_models import days_left, today_of
 from tasks.workspace import Edge
 
 SAYS = ("run", "role", "verdict", "declined", "kind", "model", "prompt", "test_sha256")
@@ -53,7 +55,7 @@ class Moved:
 
 
 class CannotAnswerError(ConfigurationError):
-    """The version's model answers no more: it cannot be champion."""
+    """The version's model answers no more, or its last day is reached: it cannot be champion."""
 
 
 @dataclass(frozen=True)
@@ -77,40 +79,44 @@ class Mover:
         if chosen == now and self._is_recorded(now):
             raise self._wrong(f"version {chosen} is champion already", "`tunegate audit` says since when and why.")
         says = self._known(chosen)
-        self._require_answers(chosen)
+        notes = self._require_answers(chosen)
         doubts = [doubt] if (doubt := self._doubt(chosen, says)) else []
-        return self._moved("promote", chosen, now, who, doubts)
+        return self._moved("promote", chosen, now, who, [*doubts, *notes])
 
-    def rollback(self, version: int | None, who: Who) -> Moved:
+    def rollback(self, version: int | None, who: Who, expected: int | None = None) -> Moved:
         """Move the champion back: to a version that was champion once, or to the last one before that still answers.
 
-        Raises ConfigurationError where there is none, and CannotAnswerError where the given one's model is gone.
+        `expected`: the champion that this is about. Raises MovedMeanwhileError where it is another one by now,
+        ConfigurationError where there is none to go back to, and CannotAnswerError where the given one's model is gone.
         """
-        now = self._champion()
+        now = self._champion(expected)
         if version is not None:
             if version not in self._once(now):
                 told = "`tunegate promote` makes any version champion."
                 raise self._wrong(f"version {version} was never champion", told)
-            self._require_answers(version)
-            return self._moved("rollback", version, now, who, [])
+            return self._moved("rollback", version, now, who, self._require_answers(version))
         skipped: list[str] = []
         for earlier in self._before(now):
             try:
-                self._require_answers(earlier)
+                notes = self._require_answers(earlier)
             except CannotAnswerError as error:
                 skipped.append(error.problem)
                 continue
-            return self._moved("rollback", earlier, now, who, skipped)
+            return self._moved("rollback", earlier, now, who, [*skipped, *notes])
         tried = f" that answers: {'; '.join(skipped)}" if skipped else ""
         told = "Start a trial, which finds who answers best now; or `tunegate promote` another version."
         raise self._wrong(f"before version {now} there was no champion{tried}", told)
 
     # ------------------------------------------------------------ who may be next
 
-    def _champion(self) -> int | None:
+    def _champion(self, expected: int | None = None) -> int | None:
+        """Whoever is it under the lock; `promotion.move` looks again before it moves anything."""
         with self._alone():
             promotion.settle(self.registry, self.ledger)
-        return promotion.aliased(self.registry, promotion.CHAMPION)
+            now = promotion.aliased(self.registry, promotion.CHAMPION)
+        if expected not in (None, now):
+            raise promotion.moved_meanwhile(self.registry, now, [expected])
+        return now
 
     def _challenger(self, now: int | None) -> int:
         found = promotion.aliased(self.registry, promotion.CHALLENGER)
@@ -131,15 +137,15 @@ class Mover:
         return {version for move in moves for version in (move.version, move.former) if version} - {now}
 
     def _before(self, now: int | None) -> list[int]:
-        """Who was champion before the present one, the latest first. One that was rolled back from is not."""
+        """Who was champion before the present one, the latest first.
+
+        Whoever came back to an earlier version, by whatever move, gave up those between: they are not among them.
+        """
+        moves = self.ledger.moves(self.case.name)
         line: list[int] = []
-        for move in self.ledger.moves(self.case.name):
-            if move.former and line[-1:] != [move.former]:
-                line.append(move.former)
-            if move.action == "rollback" and move.version in line:
-                line = line[: len(line) - 1 - line[::-1].index(move.version)]
-            line.append(move.version)
-        return [version for version in dict.fromkeys(reversed(line)) if version != now]
+        for version in filter(None, [*(one for move in moves for one in (move.former, move.version)), now]):
+            line = [*takewhile(version.__ne__, line), version]
+        return [version for version in reversed(line) if version != now]
 
     # ------------------------------------------------------------ what is known of it
 
@@ -159,16 +165,21 @@ class Mover:
         verdict = f"{says.get('run', 'no trial')} says {says.get('verdict', 'nothing')}"
         return f"No trial promoted version {version} ({verdict}): it becomes champion on your word"
 
-    def _require_answers(self, version: int) -> None:
-        """A deployed tune is deployed again if need be; its address must be the one that the version asks."""
+    def _require_answers(self, version: int) -> list[str]:
+        """A deployed tune is deployed again if need be; its address must be the one that the version asks.
+
+        What is to be known of how long it answers. Raises CannotAnswerError.
+        """
         record = self.registry.decision(version)
         candidate = Candidate.model_validate(record["candidate"])
-        provider = connect(ProviderSettings.model_validate(record["provider"]))
+        settings = ProviderSettings.model_validate(record["provider"])
+        provider = connect(settings)
         edge = Edge(provider, self.ledger, {candidate.endpoint: provider} if candidate.endpoint else {})
         told = "Choose another version, or start a trial, which finds who answers best now."
         if is_gone(candidate, edge):
             problem = f"the model of version {version}, {candidate.model}, answers no more"
             raise CannotAnswerError(self._where, problem, told)
+        notes = self._days(version, last_day_at(candidate, settings, edge))
         if candidate.tuned_model and provider.capabilities.deploys:
             model = await_servable(candidate.tuned_model, provider, self.ledger.clock).model
             if model != candidate.model:
@@ -178,6 +189,17 @@ class Mover:
                 raise CannotAnswerError(
                     self._where, problem, "Start a trial: it registers the tune under its new name."
                 )
+        return notes
+
+    def _days(self, version: int, day: str | None) -> list[str]:
+        """A note where its last day comes near; CannotAnswerError where it is reached."""
+        left = days_left(day, today_of(self.ledger.clock.now()))
+        if left is None or left > max(self.case.watch.warn_days, default=0):
+            return []
+        if left > 0:
+            return [f"Version {version} stops answering on {day}: start a trial before that"]
+        problem = f"the last day of version {version}'s model, {day}, is reached"
+        raise CannotAnswerError(self._where, problem, "Start a trial, which finds who answers best now.")
 
     # ------------------------------------------------------------ the move
 

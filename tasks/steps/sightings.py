@@ -9,7 +9,7 @@ from tasks.providers.protocol import ModelInfo
 from tasks.steps.canaries import Checked, Subject, check
 from tasks.steps.listings import Round, announced
 from tasks.steps.owned import Owned
-from tasks.watch.base_models import Listing, Training, Watched, facts, registered_since, same_family
+from tasks.watch.base_models import Listing, Training, Watched, facts, is_over, registered_since, same_family
 from tasks.watch.canaries import Baseline
 from tasks.watch.families import entry
 
@@ -25,22 +25,47 @@ def watch(owned: Owned, round_: Round) -> Watched:
     checked = _canaries(owned, round_, Baseline(**before.get("canaries", {}))) if there else _unasked(before)
     there = there and not (checked.gone and not listings.at(settings).capabilities.deploys)
     training = _training(owned, round_)
-    now = facts(candidate, _listing(owned, models, there, checked, training), round_.ledger.clock.now())
-    first = ModelFacts.model_validate(before["first"]) if before else now
-    base = entry(now.base_model, models) or ModelInfo(now.base_model, 0, "")
+    seen = facts(candidate, _listing(owned, models, there, checked, training), round_.ledger.clock.now())
+    now = _settled(seen, before)
+    base = entry(now.base_model, models) or ModelInfo(now.base_model, now.base_created or 0, "")
     family = before.get("family") or same_family(now.base_model, models)
     watched = Watched(
         use_case=round_.case.name,
         provider=settings.name,
-        first=first,
+        first=_first(now, before),
         now=now,
         newer=registered_since(base, models, family, owned.registered_at),
         training=training,
         change=checked.change,
         last_day=before.get("last_day"),
+        gone_since=_gone_since(now, before, round_),
     )
-    _keep(watched, family, checked, round_, candidate)
+    kept = {"family": list(family), "canaries": checked.baseline.plain, "created": seen.created}
+    round_.ledger.see(watched.use_case, _subject(candidate), {**before, **kept, **_known(watched, before)})
     return watched
+
+
+def _settled(seen: ModelFacts, before: dict[str, Any]) -> ModelFacts:
+    """`created` counts once two watches saw the same; that of a base that is listed no more is remembered."""
+    remembered = before.get("born", {}).get(seen.base_model)
+    stands = seen.created if seen.created == before.get("created") else None
+    return seen.model_copy(update={"created": stands, "base_created": seen.base_created or remembered})
+
+
+def _first(now: ModelFacts, before: dict[str, Any]) -> ModelFacts:
+    """What the first watch saw, with the first `created` that was seen twice."""
+    first = ModelFacts.model_validate(before["first"]) if before else now
+    return first if first.created else first.model_copy(update={"created": now.created})
+
+
+def _gone_since(now: ModelFacts, before: dict[str, Any], round_: Round) -> float | None:
+    """When it was missed first; one that is missing for the first time is said to be."""
+    over = is_over(now, before.get("last_day"), round_.today)
+    if now.listed and not over:
+        return None
+    if not over and not before.get("gone_since"):
+        round_.tell(f"{now.requested} is not listed this time; it is retired if the next watch misses it, too")
+    return before.get("gone_since") or now.checked_at
 
 
 def _subject(candidate: Candidate) -> str:
@@ -95,12 +120,12 @@ def _training(owned: Owned, round_: Round) -> Training | None:
     return None
 
 
-def _keep(watched: Watched, family: Sequence[str], checked: Checked, round_: Round, candidate: Candidate) -> None:
-    """Names, days and hashes."""
-    plain = {
+def _known(watched: Watched, before: dict[str, Any]) -> dict[str, Any]:
+    """Names and days that the next watch compares with."""
+    now, born = watched.now, before.get("born", {})
+    return {
         "first": watched.first.model_dump(),
-        "last_day": watched.now.shutdown_date or watched.last_day,
-        "family": list(family),
-        "canaries": checked.baseline.plain,
+        "last_day": now.shutdown_date or watched.last_day,
+        "gone_since": watched.gone_since,
+        "born": {**born, now.base_model: now.base_created} if now.base_created else born,
     }
-    round_.ledger.see(watched.use_case, _subject(candidate), plain)

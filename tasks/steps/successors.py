@@ -46,21 +46,21 @@ def only(successors: Sequence[ModelAt], round_: Round, last_day: str | None = No
 
 def _of_family(now: ModelFacts, settings: ProviderSettings, last_day: str, round_: Round) -> list[ModelAt]:
     models = round_.listings.models(settings)
-    base = entry(now.base_model, models) or ModelInfo(now.base_model, now.created or 0, "")
-    later = (info.id for info in newer(base, models))
-    lasting = (name for name in later if outlives(ModelAt(model=name), models, last_day))
+    base = entry(now.base_model, models) or ModelInfo(now.base_model, now.base_created or 0, "")
+    later, warn_days = (info.id for info in newer(base, models)), round_.case.watch.warn_days
+    lasting = (name for name in later if outlives(ModelAt(model=name), models, last_day, warn_days))
     newest = next(lasting, None)
     return at_place(newest, settings, round_) if newest else []
 
 
 def _answers_on(at: ModelAt, last_day: str | None, round_: Round) -> bool:
-    """Whether it is listed and outlives the model that leaves; one that cannot be asked about is kept."""
+    """Whether it is listed and outlasts the model that leaves; one that cannot be asked about is kept."""
     with round_.reaching(f"successor {named(at)}"):
         settings = round_.case.provider_at(at.endpoint)
         models, complete = round_.listings.models(settings), round_.listings.at(settings).capabilities.lists_bases
-        if outlives(at, models if complete else [], last_day):
+        if outlives(at, models if complete else [], last_day, round_.case.watch.warn_days):
             return True
-        round_.tell(f"successor {named(at)} is not listed there, or answers no longer than what it would replace")
+        round_.tell(f"successor {named(at)} is not listed there, or answers hardly longer than what it would replace")
         return False
     return True
 
@@ -72,7 +72,8 @@ def _refusal(at: ModelAt, last_day: str | None, round_: Round) -> str | None:
         access = round_.listings.at(settings).training_access(at.model)
         if access.open is False:
             return f"{named(at)}: {access.reason}"
-        lasting = outlives(at, round_.listings.models(settings), last_day)
+        lasting = outlives(at, round_.listings.models(settings), last_day, round_.case.watch.warn_days)
     except TunegateError as error:
         return f"{named(at)}: {error}"
-    return None if lasting or not round_.listings.at(settings).capabilities.lists_bases else f"{named(at)} leaves, too"
+    leaves = not lasting and round_.listings.at(settings).capabilities.lists_bases
+    return f"{named(at)} leaves soon, too" if leaves else None

@@ -13,6 +13,8 @@ from tasks.providers.protocol import ModelInfo, TrainingAccess
 from tasks.watch.canaries import Change
 from tasks.watch.families import entry, family, foundation, is_dated, is_listed, newer, resolved
 
+SURELY_S = 86_400.0  # a server that stamps its list when it is asked says `created` now
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -38,7 +40,8 @@ def facts(candidate: Candidate, listing: Listing, checked_at: float) -> ModelFac
         requested=candidate.model,
         resolved=leads_to,
         base_model=base,
-        created=own.created or None if own else None,
+        created=_created(own, checked_at),
+        base_created=_created(under, checked_at),
         listed=listing.there,
         shutdown_date=days[0] if days else None,
         training_until=under.training_until if under else None,
@@ -70,6 +73,7 @@ class Watched:
     training: Training | None = None  # None: nobody means to train
     change: Change = field(default_factory=Change)
     last_day: str | None = None  # as the last watch saw it: what is gone announces nothing any more
+    gone_since: float | None = None  # when a watch missed it first, seconds since the epoch; None: it is there
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,12 @@ def warning_day(left: int, warn_days: Sequence[int]) -> int | None:
     return min((day for day in warn_days if left <= day), default=None)
 
 
+def is_over(now: ModelFacts, last_day: str | None, today: date) -> bool:
+    """Whether its last day is past. What is announced for a model that is gone is what the last watch saw of it."""
+    left = days_left(_announced_for(now, last_day), today)
+    return left is not None and left <= 0
+
+
 def registered_since(base: ModelInfo, models: Sequence[ModelInfo], known: Sequence[str], since: float) -> list[str]:
     """Newer models of the family that nobody could have chosen: not among those `known` at the first watch, or
     created after the champion was registered (`since`, seconds since the epoch).
@@ -118,17 +128,35 @@ def today_of(now: float) -> date:
 
 
 def _lifetime(watched: Watched, today: date, warn_days: Sequence[int]) -> Iterator[Found]:
-    now = watched.now
-    last_day = now.shutdown_date or (None if now.listed else watched.last_day)
-    left = days_left(last_day, today)
-    if not now.listed or (left is not None and left <= 0):
-        why = f"its last day was the one before {last_day}" if last_day else "it is listed there no more"
-        says = f"{_named(now)} no longer answers at {watched.provider}: {why}."
-        yield _found(watched, "retired", now.requested, says, (last_day, min(0, left or 0)))
+    now, last_day = watched.now, _announced_for(watched.now, watched.last_day)
+    left, over = days_left(last_day, today), is_over(watched.now, watched.last_day, today)
+    since = watched.gone_since or now.checked_at
+    if over or (since < now.checked_at and not now.listed):  # a listing may be incomplete, once
+        says = f"{_named(now)} no longer answers at {watched.provider}: {_why_gone(last_day, over)}."
+        key = f"{now.requested} {datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M}"  # another one if it comes back
+        deadline = min(last_day, today.isoformat()) if last_day else None
+        yield _found(watched, "retired", key, says, (deadline, min(0, left or 0)))
     elif last_day and left is not None:
         says = f"{_named(now)} stops answering at {watched.provider} on {last_day}, in {_days(left)}."
         key = f"{now.requested} {last_day} {warning_day(left, warn_days) or 'announced'}"
         yield _found(watched, "retirement-announced", key, says, (last_day, left))
+
+
+def _announced_for(now: ModelFacts, last_day: str | None) -> str | None:
+    return now.shutdown_date or (None if now.listed else last_day)
+
+
+def _why_gone(last_day: str | None, over: bool) -> str:
+    if last_day is None:
+        return "it is listed there no more"
+    if over:
+        return f"its last day was the one before {last_day}"
+    return f"it is listed no more, though its last day is announced for {last_day}"
+
+
+def _created(info: ModelInfo | None, checked_at: float) -> int | None:
+    """When an entry was created, where that is clearly in the past."""
+    return info.created if info and 0 < info.created < checked_at - SURELY_S else None
 
 
 def _new_version(watched: Watched) -> Iterator[Found]:

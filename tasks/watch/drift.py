@@ -1,7 +1,7 @@
 """What production says about the champion, figure by figure, against what it did in its trial. Pure: no IO.
 
 Each figure has a 95 % interval on both sides, and a limit is broken only where the whole interval lies beyond it: few
-answers, or a few odd ones, alarm nobody.
+answers, or a few odd ones, alarm nobody. Answers to one customer, or to one text, are alike: an interval is of groups.
 """
 
 import json
@@ -21,7 +21,8 @@ from tasks.watch import intervals
 from tasks.watch.inputs import Aspects, distinct, words
 from tasks.watch.stability import histograms, stability_index
 
-UNANSWERED = ("failed", "refused", "filtered", "rejected")
+DECLINED = ("refused", "filtered")  # by the model itself
+UNANSWERED = ("failed", "rejected", *DECLINED)
 GONE = "the run folder of the champion's trial is not here"
 FEWEST = 20  # of a figure that not every answer has, such as a latency
 
@@ -42,8 +43,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Production:
-    """A sample of the answers of the window: input, outcome, parsed, latency_ms, cost; `labelled` those with a label:
-    outcome, parsed, expected, score. `seen`: how many there were in all.
+    """A sample of the answers of the window: group, hour, input, outcome, parsed, latency_ms, cost; `labelled` those
+    with a label: group, outcome, parsed, expected, score. `seen`: how many there were in all.
     """
 
     answers: pd.DataFrame
@@ -84,14 +85,19 @@ def health(checks: Sequence[HealthCheck], answers: int, policy: Monitor) -> Heal
 
 
 def quality(production: Production, metric: str) -> Interval | None:
-    """The deciding metric on labelled rows; None where there are none."""
-    rows = production.labelled
+    """The deciding metric on labelled rows; None where there are none. A request that failed tells nothing of it."""
+    rows = _told(production)
     if rows.empty:
         return None
+    groups = rows["group"].tolist()
     if metric == "macro_f1":
         answered = rows["outcome"] == "answered"
-        return intervals.macro_f1(rows["expected"].tolist(), rows["parsed"].where(answered, "").tolist())
-    return intervals.score(rows["score"].to_numpy(np.float64))
+        return intervals.macro_f1(rows["expected"].tolist(), rows["parsed"].where(answered, "").tolist(), groups)
+    return intervals.score(rows["score"].to_numpy(np.float64), groups)
+
+
+def _told(production: Production) -> pd.DataFrame:
+    return production.labelled[production.labelled["outcome"] != "failed"]
 
 
 class _Examiner:
@@ -103,7 +109,7 @@ class _Examiner:
         self._enough = production.seen >= self._policy.min_answers
 
     def quality(self) -> HealthCheck:
-        rows, wanted = self._now.seen_labelled, self._policy.min_labelled
+        rows, wanted = len(_told(self._now)), self._policy.min_labelled
         now, before = quality(self._now, self._question.metric), self._quality_before()
         if now is None or before is None or rows < wanted:
             reason = f"{rows} answers have a label, {wanted} are needed" if before else GONE
@@ -114,22 +120,27 @@ class _Examiner:
         return self._check("quality", loss, self._policy.max_quality_loss, told)
 
     def format(self) -> HealthCheck:
-        (answered, came), before = self._formed, self._outcomes
+        came, before = self._came, self._outcomes
         came_before = sum(cases for outcome, cases in before.items() if outcome not in UNANSWERED)
-        if not came or not came_before:
+        if came.empty or not came_before:
             return self._unmeasured("format", self._policy.max_format_loss, "no answer came" if before else GONE)
-        now, then = intervals.share(answered, came), intervals.share(before.get("answered", 0), came_before)
-        told = f"{_percent(now)} of {came:,} answers have the asked form, {then.value:.1%} on the test set"
+        now, then = _share(came, ("answered",), "group"), intervals.share(before.get("answered", 0), came_before)
+        told = f"{_percent(now)} of {len(came):,} answers have the asked form, {then.value:.1%} on the test set"
         return self._check("format", intervals.difference(then, now), self._policy.max_format_loss, told)
 
     def failures(self) -> HealthCheck:
-        outcomes, before = self._now.answers["outcome"], self._outcomes
-        if outcomes.empty or not before:
-            return self._unmeasured("failures", self._policy.max_failures, "nothing was asked" if before else GONE)
-        now = intervals.share(int(outcomes.isin(UNANSWERED).sum()), len(outcomes))
-        then = intervals.share(sum(before.get(name, 0) for name in UNANSWERED), sum(before.values()))
-        told = f"{_percent(now)} of {len(outcomes):,} requests brought no answer, {then.value:.1%} on the test set"
-        return self._check("failures", intervals.difference(now, then), self._policy.max_failures, told)
+        """An outage is its provider's, and comes by the hour; what the model itself declines leads back."""
+        answers, before, limit = self._now.answers, self._outcomes, self._policy.max_failures
+        if answers.empty or not before:
+            return self._unmeasured("failures", limit, "nothing was asked" if before else GONE)
+        declined, found = self._more(DECLINED, "group"), self._more(UNANSWERED, "hour")
+        then = sum(before.get(name, 0) for name in UNANSWERED) / sum(before.values())
+        now = _share(answers, UNANSWERED, "hour")
+        told = f"{_percent(now)} of {len(answers):,} requests brought no answer, {then:.1%} on the test set"
+        if not self._enough or declined.low <= limit:
+            return self._check("failures", found, limit, told)
+        told += f"; the model itself declined {_percent(_share(answers, DECLINED, 'group'))}"
+        return self._check("failures", declined, limit, told).model_copy(update={"leads_to": "roll back"})
 
     def input_drift(self) -> HealthCheck:
         limit, texts = self._policy.max_input_drift, distinct(self._now.answers["input"].tolist())
@@ -158,20 +169,20 @@ class _Examiner:
         return self._check("label drift", index, limit, told)
 
     def latency(self) -> HealthCheck:
-        limit, now = self._policy.max_latency_ratio, self._known("latency_ms")
+        limit, (now, groups) = self._policy.max_latency_ratio, self._known("latency_ms")
         before = self._latency_before()
         if len(now) < FEWEST or before is None or before.value <= 0:
             return self._unmeasured("latency", limit, self._no_figure(len(now), "latency", before))
-        p95 = intervals.percentile(now, 95)
+        p95 = intervals.percentile(now, 95, groups)
         told = f"p95 {_span(p95, '.0f')} ms, {before.value:.0f} ms on the test set"
         return self._ratio("latency", p95, before, told)
 
     def cost(self) -> HealthCheck:
-        now, before = self._known("cost"), self._cost_before()
+        (now, groups), before = self._known("cost"), self._cost_before()
         limit = self._policy.max_cost_ratio
         if len(now) < FEWEST or before is None or before.value <= 0:
             return self._unmeasured("cost", limit, self._no_figure(len(now), "cost", before))
-        paid = intervals.mean(now)
+        paid = intervals.mean(now, groups)
         told = f"{1000 * paid.value:.4g} USD per 1,000 requests, {1000 * before.value:.4g} on the test set"
         return self._ratio("cost", paid, before, told)
 
@@ -204,16 +215,22 @@ class _Examiner:
     # ---------------------------------------------------------------- what a check says
 
     @cached_property
-    def _formed(self) -> tuple[int, int]:
-        came = self._now.answers.loc[~self._now.answers["outcome"].isin(UNANSWERED), "outcome"]
-        return int((came == "answered").sum()), len(came)
+    def _came(self) -> pd.DataFrame:
+        return self._now.answers[~self._now.answers["outcome"].isin(UNANSWERED)]
+
+    def _more(self, outcomes: Sequence[str], by: str) -> Interval:
+        """How much more of the requests end so than did in the trial."""
+        before = self._outcomes
+        then = intervals.share(sum(before.get(name, 0) for name in outcomes), sum(before.values()))
+        return intervals.difference(_share(self._now.answers, outcomes, by), then)
 
     @property
     def _too_few(self) -> str:
         return f"{self._now.seen:,} answers, {self._policy.min_answers:,} are needed"
 
-    def _known(self, column: str) -> intervals.Figures:
-        return _numbers(self._now.answers, column)
+    def _known(self, column: str) -> tuple[intervals.Figures, intervals.Groups]:
+        known = self._came[self._came[column].notna()]
+        return known[column].to_numpy(np.float64), known["group"].tolist()
 
     def _no_figure(self, rows: int, name: str, before: Interval | None) -> str:
         return f"{rows:,} answers have a {name}, {FEWEST} are needed" if before else f"the trial has no {name}"
@@ -235,12 +252,17 @@ class _Examiner:
         return _made(name, None, limit, None, f"not measured: {reason}{shown}")
 
 
-LEADS_TO = {"quality": "roll back", "format": "roll back", "failures": "roll back"}
+LEADS_TO = {"quality": "roll back", "format": "roll back"}
 
 
 def _made(name: str, value: float | None, limit: float, broken: bool | None, figure: str) -> HealthCheck:
     plain = {"name": name, "value": value, "limit": limit, "broken": broken, "figure": figure}
     return HealthCheck.model_validate(plain | {"leads_to": LEADS_TO.get(name, "degrade")})
+
+
+def _share(answers: pd.DataFrame, outcomes: Sequence[str], by: str) -> Interval:
+    """Of the requests that ended so; those with the same in column `by` are alike."""
+    return intervals.score(answers["outcome"].isin(outcomes).to_numpy(np.float64), answers[by].tolist())
 
 
 def _numbers(answers: pd.DataFrame, column: str) -> intervals.Figures:

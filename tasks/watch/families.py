@@ -62,10 +62,7 @@ def published(info: ModelInfo) -> str:
 
 
 def newer(base: ModelInfo, models: Sequence[ModelInfo]) -> list[ModelInfo]:
-    """Dated models of the same family that were published after it, the newest first."""
-    later = [
-        info
-        for info in models
-        if is_dated(info.id) and family(info.id) == family(base.id) and published(info) > published(base)
-    ]
-    return sorted(later, key=published, reverse=True)
+    """Dated models of the same family that were published after it, the newest first; none where its day is unknown."""
+    since = published(base)
+    same = [info for info in models if is_dated(info.id) and family(info.id) == family(base.id)]
+    return sorted((info for info in same if since and published(info) > since), key=published, reverse=True)

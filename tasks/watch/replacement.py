@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from data_contracts.prompting import ModelAt
@@ -41,11 +42,20 @@ def named(at: ModelAt) -> str:
     return f"{at.model} at {at.endpoint}" if at.endpoint else at.model
 
 
-def outlives(at: ModelAt, models: Sequence[ModelInfo], last_day: str | None) -> bool:
-    """Whether it is listed and answers on after that day, as far as its provider announces it."""
+def outlasts(end: str | None, last_day: str | None, warn_days: Sequence[int]) -> bool:
+    """Whether what answers until `end` may replace what answers until `last_day`; None: nobody announces a day.
+
+    It has to answer on for longer than the first warning takes: else its own replacement would be due at once.
+    """
+    if end is None or last_day is None:
+        return True
+    return date.fromisoformat(end) > date.fromisoformat(last_day) + timedelta(days=max(warn_days, default=0))
+
+
+def outlives(at: ModelAt, models: Sequence[ModelInfo], last_day: str | None, warn_days: Sequence[int]) -> bool:
+    """Whether it is listed and outlasts that day."""
     own = entry(at.model, models)
-    end = own.shutdown_date if own else None
-    return is_listed(at.model, models) and (end is None or last_day is None or end > last_day)
+    return is_listed(at.model, models) and outlasts(own.shutdown_date if own else None, last_day, warn_days)
 
 
 def wanted(case: UseCase, replacement: Replacement, why: str) -> dict[str, Any] | None:

@@ -35,6 +35,10 @@ class MlflowPages:
         """From a run's page to its report, as it is shown among its artifacts."""
         self.page.get_by_role("tab", name="Artifacts").click()
         self.page.get_by_text("report.html", exact=True).first.click()
+        return self.report()
+
+    def report(self) -> FrameLocator:
+        """The report that is shown among the artifacts of the run whose page is open."""
         report = self.page.frame_locator("iframe")
         report.locator("h1").first.wait_for()
         return report

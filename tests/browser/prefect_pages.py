@@ -1,13 +1,23 @@
 """A person at Prefect's UI (V2): what they press, and what they read."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.browser.chromium import shot
 
 MINUTES = 60_000
+ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a suspended run asked: its text, and where its links lead by their words."""
+
+    text: str
+    links: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -59,18 +69,22 @@ class PrefectPages:
         expect(badge).to_be_visible(timeout=minutes * MINUTES)
 
     def resume(self) -> Locator:
-        """Open the dialog of a suspended run."""
-        header = self.page.locator("main").get_by_role("button").first
-        header.click()
-        self.page.get_by_role("menuitem", name="Resume").click()
+        """Open the dialog of a suspended run. The page may be drawn anew under an open menu, which closes it."""
+        for _ in range(ATTEMPTS):
+            self.page.locator("main").get_by_role("button", name="Open menu").first.click()
+            with contextlib.suppress(Error):
+                self.page.get_by_role("menuitem", name="Resume").click(timeout=10_000)
+                break
+            self.page.keyboard.press("Escape")
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_text("Your answer counts for exactly").wait_for()
         return dialog
 
-    def say_yes(self, name: str, note: str, picture: str) -> str:
+    def say_yes(self, name: str, note: str, picture: str) -> Asked:
         """Answer the dialog of the run whose page is open; what it had asked."""
         dialog = self.resume()
-        asked = dialog.inner_text()
+        links = {link.inner_text(): link.get_attribute("href") or "" for link in dialog.get_by_role("link").all()}
+        asked = Asked(dialog.inner_text(), links)
         shot(self.page, f"{picture}-asked")
         dialog.get_by_role("button", name=re.compile("^Select ")).click()
         self.page.get_by_role("option", name="yes", exact=True).click()

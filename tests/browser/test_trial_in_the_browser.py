@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.chromium import shot
 from tests.browser.mlflow_pages import MlflowPages
-from tests.browser.prefect_pages import PrefectPages
+from tests.browser.prefect_pages import Asked, PrefectPages
 from tests.flows.worker import deployed
 
 pytestmark = pytest.mark.slow
@@ -24,8 +24,8 @@ class Walk:
     """What a person met on the way through Prefect."""
 
     flow_run: str
-    asked_for_money: str
-    asked_for_promotion: str
+    money: Asked
+    promotion: Asked
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +60,23 @@ def test_the_run_says_the_use_case_and_why_it_is_there(prefect: PrefectPages, wa
         expect(prefect.page.locator("main").get_by_text(tag, exact=True).first).to_be_visible()
 
 
-def test_the_dialog_says_how_much_and_links_to_what_it_is_for(walk: Walk) -> None:
-    assert re.search(
-        r"notes is about to spend \$\d+\.\d\d\. More than \$0\.00 needs a person's yes", walk.asked_for_money
-    )
-    assert "What it is for, part by part" in walk.asked_for_money
+def test_the_dialog_says_how_much_and_leads_to_what_it_is_for(prefect: PrefectPages, walk: Walk) -> None:
+    says = r"notes is about to spend \$\d+\.\d\d\. More than \$0\.00 needs a person's yes"
+    assert re.search(says, walk.money.text)
+    prefect.page.goto(walk.money.links["What it is for, part by part"])
+    expect(prefect.page.get_by_role("heading", name=re.compile(r"\$\d+\.\d\d in all"))).to_be_visible()
+    expect(prefect.page.get_by_role("cell", name="training", exact=True)).to_be_visible()
 
 
-def test_the_dialog_shows_the_verdict_that_is_to_be_promoted(walk: Walk) -> None:
-    assert "promote" in walk.asked_for_promotion
-    assert "Your answer counts for exactly this verdict" in walk.asked_for_promotion
+def test_whoever_signs_reads_the_verdict_in_the_dialog_and_the_report_behind_it(
+    mlflow: MlflowPages, walk: Walk
+) -> None:
+    assert "Your answer counts for exactly this verdict" in walk.promotion.text
+    mlflow.page.goto(walk.promotion.links["The report"])
+    report = mlflow.report()
+    expect(report.locator(".verdict h2")).to_have_text("promote")
+    for reason in report.locator(".verdict li").all_inner_texts():
+        assert " ".join(reason.split()) in " ".join(walk.promotion.text.split())
 
 
 def test_the_timeline_reads_as_the_stages(prefect: PrefectPages, walk: Walk) -> None:

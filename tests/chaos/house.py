@@ -24,8 +24,8 @@ from tests.flows.worker import Prefect, at_prefect, await_that
 from tests.prefect_server import FAST
 
 START_S = 180
-WITHIN_S = 40  # without a heartbeat, instead of 90; one comes every 30
-SERVE = "import flows.housekeeping as house; house.SWEEP_S = 1.0; import flows.serve; flows.serve.main()"
+SHIPPED_S, HURRIED_S = 180, 40  # without a heartbeat; one comes every 30
+SERVE = "import flows.housekeeping as house; house.SWEEP_S = 3.0; import flows.serve; flows.serve.main()"
 Condition = Callable[[], Any]
 
 
@@ -122,7 +122,9 @@ class House:
 
         named = FlowFilter(name=FlowFilterName(any_=[flow]))
         found = self.prefect.client.read_flow_runs(flow_filter=named, limit=200)
-        return sorted((one for one in found if not one.auto_scheduled), key=lambda one: one.created)
+        return sorted(
+            (one for one in found if one.deployment_id and not one.auto_scheduled), key=lambda one: one.created
+        )
 
     def in_state(self, flow: str, state: str) -> list[Any]:
         return [one for one in self.flow_runs(flow) if one.state_name == state]
@@ -133,8 +135,11 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, use_case: str) -> Iterator[House]:
-    """Everything up, with what is in the folder already; its own processes end with the block."""
+def house(folder: Path, use_case: str, within: int = SHIPPED_S) -> Iterator[House]:
+    """Everything up, with what is in the folder already; its own processes end with the block.
+
+    `within`: so many seconds after its last heartbeat a run counts as dead.
+    """
     provider_port, prefect_port, mlflow_port = (free_port() for _ in range(3))
     with ExitStack() as stack:
         provider = stack.enter_context(embedded_server(folder / "provider", port=provider_port))
@@ -160,22 +165,22 @@ def house(folder: Path, use_case: str) -> Iterator[House]:
         services["server"].start()
         services["MLflow"].start()
         prefect = stack.enter_context(at_prefect(api))
-        hurry(prefect)
+        hurry(prefect, within)
         services["worker"].start()
         yield House(folder, use_case, provider, proxy, variables, prefect, services)
 
 
-def hurry(prefect: Prefect) -> None:
-    """The shipped automations, of which the one for dead runs waits for one heartbeat only."""
+def hurry(prefect: Prefect, within: int) -> None:
+    """The shipped automations, of which the one for dead runs waits as long as this."""
     from prefect.events.schemas.automations import AutomationCore
 
     from data_contracts.load import read_yaml
     from flows.housekeeping import AUTOMATIONS
 
-    if prefect.client.read_automations():
-        return
+    for known in prefect.client.read_automations():
+        prefect.client.delete_automation(known.id)
     for plain in read_yaml(AUTOMATIONS)["automations"]:
-        quick = {**plain["trigger"], "within": WITHIN_S} if "zombies" in plain["name"] else plain["trigger"]
+        quick = {**plain["trigger"], "within": within} if "zombies" in plain["name"] else plain["trigger"]
         prefect.client.create_automation(AutomationCore.model_validate({**plain, "trigger": quick}))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.ledger import Ledger
-from tests.chaos.house import house
+from tests.chaos.house import HURRIED_S, SHIPPED_S, house
 from tests.chaos.weeks import USE_CASE, Weeks, deploy
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,8 @@ def weeks(
         shutil.copytree(with_champion / name, folder / name)
     shutil.copy(with_champion / "mlflow.db", folder)
     deploy(folder)
-    with pytest.MonkeyPatch.context() as patch, house(folder, USE_CASE) as place:
+    within = HURRIED_S if request.param == "worker" else SHIPPED_S  # a server may take longer than that to come back
+    with pytest.MonkeyPatch.context() as patch, house(folder, USE_CASE, within) as place:
         patch.setenv("TUNEGATE_HOME", str(folder / "home"))
         yield Weeks(place, request.param)
 

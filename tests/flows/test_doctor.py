@@ -356,6 +356,13 @@ def test_a_source_that_leads_nowhere_is_broken(tmp_path: Path, monkeypatch: pyte
     assert "no-such-bucket" in found[0].finding
 
 
+def test_a_file_that_the_monitor_will_collect_need_not_be_there_yet(tmp_path: Path) -> None:
+    files = {"files": [{"path": "rows.jsonl"}, {"path": "collected.jsonl"}]}
+    case = load(str(small_use_case(tmp_path, source=files, monitor={"collect": "collected.jsonl"})))
+    assert [item.state for item in source(case)] == ["fine", "fine"]
+    assert "collected no row yet" in list(source(case))[1].finding
+
+
 # ------------------------------------------------------------ the command
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed, Running
+from prefect.states import Cancelled, Completed, Failed, Pending, Running
 
-from flows.housekeeping import create_automations, sweep
+from flows.housekeeping import begin_again, create_automations, sweep
 from flows.trial import trial
 from tasks.ledger import Ledger
 from tasks.workspace import Workspace
@@ -169,3 +169,16 @@ def test_the_automation_is_armed_by_heartbeats_and_disarmed_by_every_end(prefect
 def zombies(client: SyncPrefectClient) -> Any:
     [found] = [item for item in client.read_automations() if item.name == "tunegate-zombies-become-crashed"]
     return found
+
+
+def test_a_run_that_was_taken_up_and_never_began_is_planned_again(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Any = trial.to_deployment(name="taken_up", tags=["tunegate"])
+    run = left.client.create_flow_run_from_deployment(
+        made.apply(), parameters={"use_case": "small"}, state=Pending(), name="taken-up"
+    )
+    assert "taken-up" not in begin_again(left.client), "a process takes a while to start"
+    monkeypatch.setattr("flows.housekeeping.STUCK_S", 0.0)
+    assert "taken-up" in begin_again(left.client)
+    state = left.client.read_flow_run(run.id).state
+    assert state is not None
+    assert state.is_scheduled()

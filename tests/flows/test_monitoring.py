@@ -12,8 +12,9 @@ import mlflow
 import pytest
 
 from data_contracts.monitoring import MonitorReport
-from flows import monitoring
+from flows import monitoring, moving
 from tasks.ledger import Ledger
+from tasks.register import monitored
 from tasks.register.mlflow_registry import Registry
 from tests.embedded import RunningServer, embedded_server
 from tests.monitored import Production, with_champion
@@ -69,6 +70,9 @@ def events(api: str, name: str) -> list[dict[str, Any]]:
 def test_a_champion_whose_answers_got_worse_is_moved_back_once(home: Path, prefect_api: str, tmp_path: Path) -> None:
     production = Production.of(tmp_path / "case")
     production.answer(wrong=0.6)
+    first = monitoring.monitor(str(production.path))
+    assert (first["health"], champion()) == ("roll back", 2)
+    assert "second look decides" in first["action"]
     found = monitoring.monitor(str(production.path))
     assert (found["health"], found["version"], champion()) == ("roll back", 2, 1)
     assert "back to version 1" in found["action"]
@@ -90,6 +94,34 @@ def test_a_champion_whose_answers_got_worse_is_moved_back_once(home: Path, prefe
     assert not any(text in said or text in kept or text in move.reason for text in texts)
 
 
+def test_two_looks_that_are_not_in_a_row_move_nobody(home: Path, tmp_path: Path) -> None:
+    production, log = Production.of(tmp_path / "case"), tmp_path / "case" / "production" / "log.jsonl"
+    for wrong in (0.6, 0.0, 0.6):
+        log.unlink(missing_ok=True)
+        production.answer(wrong=wrong)
+        found = monitoring.monitor(str(production.path))
+    assert (found["health"], champion()) == ("roll back", 2)
+    assert "second look decides" in found["action"]
+
+
+def test_a_champion_that_was_moved_while_the_monitor_looked_is_left_alone(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    production = Production.of(tmp_path / "case")
+    production.answer(wrong=0.6)
+    monitoring.monitor(str(production.path))
+    keep = monitored.opened
+
+    def moved_meanwhile(*args: Any) -> str:
+        moving.rollback(str(production.path), None, "ana", "it answers nonsense")
+        return keep(*args)
+
+    monkeypatch.setattr("tasks.register.monitored.opened", moved_meanwhile)
+    found = monitoring.monitor(str(production.path))
+    assert "moved meanwhile" in found["action"]
+    assert (champion(), Ledger().moves("small")[-1].by) == (1, "ana")
+
+
 def test_policy_may_be_to_say_so(home: Path, tmp_path: Path) -> None:
     production = Production.of(tmp_path / "case", on_roll_back="tell")
     production.answer(wrong=0.6)
@@ -104,8 +136,10 @@ def test_with_nobody_to_go_back_to_a_trial_is_asked_for_where_policy_says_so(
 ) -> None:
     production = Production.of(tmp_path / "case", on_degrade="trial")
     production.answer(wrong=0.6)
-    monitoring.monitor(str(production.path))
+    for _ in range(2):
+        monitoring.monitor(str(production.path))
     production.answer(seed=60, wrong=0.9)  # now of version 1
+    monitoring.monitor(str(production.path))
     found = monitoring.monitor(str(production.path))
     assert (found["health"], found["version"], champion()) == ("roll back", 1, 1)
     assert "nobody to go back to" in found["action"]
@@ -128,6 +162,7 @@ def test_an_action_that_fails_is_tried_again_at_the_next_look(
 ) -> None:
     production = Production.of(tmp_path / "case")
     production.answer(wrong=0.6)
+    monitoring.monitor(str(production.path))
     with monkeypatch.context() as patch:
         patch.setattr("flows.moving.rolled_back", _fail)
         with pytest.raises(OSError, match="out of reach"):
@@ -135,6 +170,26 @@ def test_an_action_that_fails_is_tried_again_at_the_next_look(
     assert champion() == 2
     monitoring.monitor(str(production.path))
     assert champion() == 1
+
+
+def test_a_look_that_died_between_alias_and_history_is_finished_by_the_next_one(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    production = Production.of(tmp_path / "case")
+    production.answer(wrong=0.6)
+    monitoring.monitor(str(production.path))  # the second look in a row decides
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.register.promotion._finish", _die)
+        with pytest.raises(SystemExit):
+            monitoring.monitor(str(production.path))
+    assert (champion(), Ledger().moves("small")[-1].action) == (1, "promote")
+    found = monitoring.monitor(str(production.path))
+    assert (found["version"], champion()) == (1, 1)
+    assert [move.action for move in Ledger().moves("small")][-2:] == ["promote", "rollback"]
+
+
+def _die(*_: object) -> None:
+    raise SystemExit
 
 
 def _fail(*_: object) -> None:
@@ -187,6 +242,7 @@ def test_a_served_champion_that_is_degraded_at_its_provider_is_rolled_back_and_t
     served = mlflow.pyfunc.load_model("models:/tunegate.small@champion")
     served.predict([{"input": row["text"], "id": row["id"], "fields": {"length": "short"}} for row in rows])
     production.log(*({"id": row["id"], "expected": row["label"]} for row in rows))
+    assert monitoring.monitor(str(production.path))["health"] == "roll back"
     found = monitoring.monitor(str(production.path))
     assert (found["health"], champion()) == ("roll back", 1)
     again = mlflow.pyfunc.load_model("models:/tunegate.small@champion").predict([row["text"] for row in rows])

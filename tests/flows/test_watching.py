@@ -11,6 +11,8 @@ import pytest
 from data_contracts.lifetimes import Finding, OwnedModel, WatchReport
 from data_contracts.load import load
 from flows import watching
+from flows.wanting import DAY_S
+from tasks import wanted_trials
 from tasks.ledger import Ledger
 from tasks.steps.watching import Looked
 from tests.fake_clock import FakeClock
@@ -76,14 +78,14 @@ def test_a_finding_is_an_event_with_its_deadline_and_a_trial_is_wanted(ledger: L
 def test_what_was_told_is_not_told_again(ledger: Ledger, clock: FakeClock, events: Events) -> None:
     for _ in range(3):
         watching.tell("once", looked(finding("once")), ledger)
-        clock.advance(2 * watching.DAY_S)
+        clock.advance(2 * DAY_S)
     assert len(events("once")) == 2
 
 
 def test_findings_that_want_the_same_trial_want_it_once(ledger: Ledger, clock: FakeClock, events: Events) -> None:
     both = looked(finding("both"), finding("both", "new-version"))
     watching.tell("both", both, ledger)
-    clock.advance(2 * watching.DAY_S)
+    clock.advance(2 * DAY_S)
     watching.tell("both", both, ledger)
     told = [one["event"].removeprefix("tunegate.") for one in events("both")]
     assert sorted(told) == ["base-model.new-version", "base-model.retirement-announced", "trial.wanted"]
@@ -92,12 +94,27 @@ def test_findings_that_want_the_same_trial_want_it_once(ledger: Ledger, clock: F
 def test_no_trial_is_wanted_while_one_is_under_way_and_it_is_afterwards(
     ledger: Ledger, clock: FakeClock, events: Events
 ) -> None:
-    ledger.record_run("a-run", "busy", "stopped", {"waits_for": "form"})
+    until = clock.now() + DAY_S
+    ledger.record_run("a-run", "busy", "stopped", {"waits_for": "form", "until": until})
     watching.tell("busy", looked(finding("busy")), ledger)
     assert [one["event"] for one in events("busy")] == ["tunegate.base-model.retirement-announced"]
     ledger.record_run("a-run", "busy", "finished", {})
     watching.tell("busy", looked(finding("busy")), ledger)
     assert "tunegate.trial.wanted" in [one["event"] for one in events("busy")]
+
+
+def test_what_is_new_is_one_message_to_whoever_wants_to_hear_of_it_and_a_deaf_one_stops_nothing(
+    ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = str(small_use_case(tmp_path, approvals={"notify": ["team"]}))
+    both = looked(finding("small"), finding("small", "new-version"))
+    watching.tell(case, both, ledger)
+    assert caplog.text.count("team was not told") == 1
+    assert ledger.seen("small", wanted_trials.WANTED)
+    for key in both.keys:
+        ledger.tell_once("small", f"heard {key}")
+    watching.tell(case, both, ledger)
+    assert caplog.text.count("team was not told") == 1
 
 
 def test_what_could_not_be_told_is_new_the_next_time(

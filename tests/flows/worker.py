@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.small_use_case import small_use_case
 
-DEADLINE_S = 300  # for a machine with more to do than this
+DEADLINE_S = 600  # for a machine with more to do than this
 T = TypeVar("T")
 
 

@@ -67,10 +67,10 @@ def test_wrong_answers_lead_back(production: Production) -> None:
     assert "quality" in broken(report)
 
 
-def test_answers_of_no_asked_form_and_requests_without_an_answer_lead_back(production: Production) -> None:
+def test_answers_of_no_asked_form_and_requests_that_the_model_declined_lead_back(production: Production) -> None:
     production.answer(count=120, expected=None)
     production.answer(count=40, seed=51, output="I would say it is about music.", expected=None)
-    production.answer(count=40, seed=52, output=None, expected=None)
+    production.answer(count=40, seed=52, output=None, outcome="refused", expected=None)
     report = production.look()
     assert report.health == "roll back"
     assert broken(report) >= {"format", "failures"}

@@ -13,6 +13,7 @@ from tasks.errors import ConfigurationError
 from tasks.ledger import Ledger
 from tasks.register import promotion
 from tasks.register.mlflow_registry import Registry
+from tasks.register.promotion import MovedMeanwhileError
 from tasks.steps.moving import CannotAnswerError, Mover, Who
 from tests.small_use_case import small_use_case
 from tests.stepwise import Finished
@@ -139,9 +140,17 @@ def test_once_more_goes_further_back_and_not_to_what_was_rolled_back_from(mover:
         mover.rollback(None, ADA)
 
 
-def test_an_old_version_that_was_promoted_anew_goes_back_to_what_it_replaced(mover: Mover) -> None:
+def test_whoever_came_back_by_a_promotion_does_not_lead_back_to_what_was_given_up(mover: Mover) -> None:
     mover.promote(1, ADA)
-    assert mover.rollback(None, ADA).move.version == 2
+    with pytest.raises(ConfigurationError, match="before version 1 there was no champion"):
+        mover.rollback(None, ADA)
+
+
+def test_nothing_moves_where_another_version_is_champion_than_the_one_that_was_judged(mover: Mover) -> None:
+    with pytest.raises(MovedMeanwhileError, match="moved it meanwhile"):
+        mover.rollback(None, ADA, expected=1)
+    assert champion(mover) == 2
+    assert mover.rollback(None, ADA, expected=2).move.version == 1
 
 
 def test_it_goes_back_to_a_version_that_was_champion_once_and_to_no_other(mover: Mover) -> None:

@@ -25,6 +25,8 @@ def frame(rows: int, seed: int = 1, **changes: Any) -> pd.DataFrame:
     answers = pd.DataFrame(
         {
             "case": [f"{seed}-{note['id']}" for note in notes],
+            "group": [f"{seed}-{note['id']}" for note in notes],
+            "hour": np.arange(rows) // 2,
             "input": [note["text"] for note in notes],
             "expected": [note["label"] for note in notes],
             "outcome": "answered",

@@ -16,6 +16,7 @@ from tasks.watch.canaries import Change
 WARN_DAYS = [90, 30, 7, 1]
 TODAY = date(2026, 11, 22)
 CHECKED = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
+BEFORE = CHECKED - 86_400
 BASE = "gpt-4.1-mini-2025-04-14"
 TUNE = f"ft:{BASE}:org::9aLGjEWM"
 
@@ -113,10 +114,33 @@ def test_a_model_that_is_listed_no_more_is_retired_and_its_last_day_remembered()
     assert "2026-11-20" in finding.says
 
 
+def test_what_a_listing_misses_once_is_not_retired_yet_and_its_last_day_stands() -> None:
+    gone = now(tune(), model(BASE), there=False)
+    assert found(gone, gone_since=CHECKED) == {}
+    assert set(found(gone, gone_since=CHECKED, last_day="2027-01-14")) == {"retirement-announced"}
+
+
+def test_what_is_gone_before_its_last_day_is_said_to_be() -> None:
+    finding = found(now(tune(), model(BASE), there=False), gone_since=BEFORE, last_day="2027-01-14")["retired"]
+    assert "is listed no more, though its last day is announced for 2027-01-14." in finding.says
+    assert (finding.deadline, finding.days_left) == ("2026-11-22", 0)
+
+
+def test_a_model_that_comes_back_and_goes_again_is_told_again_and_one_that_stays_away_is_not() -> None:
+    gone = now(tune(), model(BASE), there=False)
+    days, since = (TODAY, date(2026, 11, 30)), (BEFORE, BEFORE, BEFORE + 3_600)
+    first, later, again = (
+        [item.key for item in findings(Watched("mails", "openai", gone, gone, gone_since=one), day, WARN_DAYS)]
+        for one, day in zip(since, (*days, days[0]), strict=True)
+    )
+    assert first == later != again
+
+
 def test_of_a_retired_model_nothing_else_is_told() -> None:
     closed = Training(BASE, "openai", TrainingAccess(False, "closed"))
+    more: dict[str, Any] = {"newer": ["x"], "gone_since": BEFORE}
     seen = now(tune(), there=False)
-    assert set(found(seen, training=closed, newer=["x"], change=Change("moved", "s"))) == {"retired"}
+    assert set(found(seen, training=closed, change=Change("moved", "s"), **more)) == {"retired"}
 
 
 # ---------------------------------------------------------------- what is new
@@ -152,6 +176,14 @@ def test_an_alias_published_anew_is_a_finding_where_no_answer_tells_where_it_lea
     assert (
         "published anew" in found(now(prompt("m"), model("m", created=1_795_000_000)), first=first)["alias-moved"].says
     )
+
+
+def test_a_server_that_stamps_its_list_when_it_is_asked_publishes_nothing_anew() -> None:
+    """vLLM does: ModelCard.created is the time of the request."""
+    first = now(prompt("m"), model("m", created=1_790_000_000))
+    stamped = now(prompt("m"), model("m", created=int(CHECKED) - 1))
+    assert stamped.created is None
+    assert found(stamped, first=first) == {}
 
 
 def test_a_tune_deployed_anew_under_its_name_is_no_alias() -> None:

@@ -11,7 +11,7 @@ from data_contracts.use_case import TaskKind
 from tasks.watch.drift import GONE, Reference, examine, health
 from tests.watch.answers import QUESTION, about_cooking, check, frame, production, reference, scores, texts
 
-LEADS_BACK = ("quality", "format", "failures")
+LEADS_BACK = ("quality", "format", "declined")
 
 
 def worse(rows: int, right: float) -> pd.DataFrame:
@@ -40,6 +40,7 @@ BROKEN = {
     "quality": worse(400, 0.6),
     "format": ended(400, "unparsable", 0.1),
     "failures": ended(400, "failed", 0.2),
+    "declined": ended(400, "refused", 0.2),
     "input drift": frame(400, input=about_cooking(400)),
     "label drift": frame(400, parsed="ships"),
     "latency": frame(400).assign(latency_ms=lambda rows: 3 * rows["latency_ms"]),
@@ -49,7 +50,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_got_worse_by_far_is_broken_and_leads_where_it_leads(name):
-    found = check(name, production(BROKEN[name]))
+    found = check({"declined": "failures"}.get(name, name), production(BROKEN[name]))
     assert found.broken
     assert found.value > found.limit
     assert found.leads_to == ("roll back" if name in LEADS_BACK else "degrade")
@@ -66,7 +67,7 @@ def test_the_same_on_few_answers_alarms_nobody(name):
     [
         ("quality", worse(100, 0.75)),
         ("format", ended(100, "unparsable", 0.04)),
-        ("failures", ended(100, "failed", 0.08)),
+        ("failures", ended(100, "refused", 0.08)),
     ],
 )
 def test_a_figure_beyond_its_limit_by_chance_holds_and_says_so(name, answers):

@@ -40,6 +40,11 @@ def test_a_date_without_a_year_is_told_by_when_the_entry_was_created() -> None:
     assert newer(later, [base, later]) == []
 
 
+def test_nothing_is_newer_than_a_model_of_which_nobody_knows_the_day() -> None:
+    older = ModelInfo("gpt-4-0314", 1_687_882_410, "them")
+    assert newer(ModelInfo("gpt-4-0613", 0, "them"), [older]) == []
+
+
 def test_an_undated_name_leads_where_its_answers_say() -> None:
     models = listed("gpt-4o", "gpt-4o-2024-05-13", "gpt-4o-2024-08-06")
     assert resolved("gpt-4o", models, "gpt-4o-2024-08-06") == "gpt-4o-2024-08-06"

@@ -37,6 +37,45 @@ def test_the_interval_of_a_percentile_holds_it_in_95_of_100_samples():
     assert 0.9 < np.mean([one.low <= truth <= one.high for one in found]) <= 1
 
 
+@pytest.mark.parametrize("rows", [20, 72, 75, 200, 1000])
+def test_a_percentile_lies_below_or_above_its_limits_with_at_most_a_tail_of_the_binomial(rows: int) -> None:
+    from scipy.stats import binom
+
+    found = intervals.percentile(np.arange(1.0, rows + 1), 95)
+    below, above = binom.cdf([found.low - 1, found.low], rows, 0.95)
+    assert below <= 0.025 < above, "and the next value up would be too high"
+    missing = rows < 72
+    assert missing or binom.sf(found.high - 1, rows, 0.95) <= 0.025
+
+
+def test_too_few_values_have_no_lower_limit_of_a_percentile() -> None:
+    assert intervals.percentile(np.array([3.0, 4.0]), 5).low == 0.0
+
+
+def test_groups_whose_values_are_the_same_count_once_each() -> None:
+    once = np.array([1.0, 0.0, 1.0, 1.0] * 10)
+    whole, groups = np.repeat(once, 5), np.repeat(np.arange(40), 5).tolist()
+    assert intervals.effective_size(whole, groups) == pytest.approx(40, rel=0.08)
+    found, plain = intervals.score(whole, groups), intervals.score(once)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.015)
+
+
+def test_groups_that_have_nothing_in_common_change_little() -> None:
+    values = DRAW.integers(2, size=2000).astype(float)
+    found, plain = intervals.score(values, (np.arange(2000) % 400).tolist()), intervals.score(values)
+    assert found.high - found.low == pytest.approx(plain.high - plain.low, rel=0.15)
+
+
+def test_macro_f1_of_copies_is_as_uncertain_as_of_one_each() -> None:
+    right = DRAW.choice(["a", "b", "c"], 60)
+    given = np.where(DRAW.random(60) < 0.8, right, "a")
+    once = intervals.macro_f1(right.tolist(), given.tolist())
+    copies = intervals.macro_f1(
+        *(np.repeat(side, 6).tolist() for side in (right, given)), np.repeat(range(60), 6).tolist()
+    )
+    assert copies.high - copies.low == pytest.approx(once.high - once.low, rel=0.15)
+
+
 def test_a_difference_is_as_uncertain_as_both_sides():
     one, other = Interval(value=0.9, low=0.87, high=0.92), Interval(value=0.8, low=0.76, high=0.84)
     found = intervals.difference(one, other)

@@ -10,7 +10,7 @@ from data_contracts.prompting import ModelAt
 from data_contracts.trial import TrialOptions
 from data_contracts.use_case import UseCase
 from tasks.providers.protocol import ModelInfo
-from tasks.watch.replacement import Replacement, outlives, wanted
+from tasks.watch.replacement import Replacement, outlasts, outlives, wanted
 from tests.small_use_case import small_use_case
 
 NEW = ModelAt(model="local-base-small-2027-01-10")
@@ -84,8 +84,15 @@ def test_the_sentence_says_what_is_tried_in_its_order() -> None:
     )
 
 
-@pytest.mark.parametrize(("day", "lasts"), [("2027-01-14", False), ("2027-01-15", True), (None, True)])
-def test_a_successor_answers_longer_than_what_it_replaces(day: str | None, lasts: bool) -> None:
+@pytest.mark.parametrize(
+    ("day", "lasts"), [("2027-01-14", False), ("2027-01-15", False), ("2027-02-13", False), ("2027-02-14", True)]
+)
+def test_a_successor_outlasts_what_it_replaces_by_more_than_the_first_warning(day: str, lasts: bool) -> None:
     listing = [ModelInfo(NEW.model, 0, "them", shutdown_date=day)]
-    assert outlives(NEW, listing, "2027-01-14") is lasts
-    assert not outlives(ELSEWHERE, listing, "2027-01-14")
+    assert outlives(NEW, listing, "2027-01-14", [7, 30]) is lasts
+    assert not outlives(ELSEWHERE, listing, "2027-01-14", [7, 30])
+
+
+def test_a_model_without_a_last_day_outlasts_every_other_and_without_warnings_a_day_is_enough() -> None:
+    assert outlasts(None, "2027-01-14", [30])
+    assert outlasts("2027-01-15", "2027-01-14", [])
