@@ -31,7 +31,7 @@ def name_of_flow_run() -> str:
     if options.resume:
         return f"{name}, resumed {options.resume}"
     what = name if options.train else f"{name}, prompts only"
-    return f"{what}: {options.reason[:60]}" if options.reason else what
+    return f"{what}: {options.reason[:120]}" if options.reason else what
 
 
 def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - Prefect calls by these names

@@ -19,6 +19,7 @@ from flows.children import Child, child, free_port, require_alive
 from flows.environment import address_shown, answers, prepare, running
 from tasks.errors import ConfigurationError, ResumableError
 from tasks.home import home
+from tasks.register.views import MODE
 
 START_DEADLINE_S = 120
 POLL_S = 0.3
@@ -147,7 +148,7 @@ def _serve(place: Place, stack: contextlib.ExitStack) -> dict[str, str]:
             for path in paths:
                 with contextlib.suppress(ObjectNotFound):
                     id_ = client.read_deployment_by_name(path).id
-                    found[path] = f"{place.prefect}/deployments/deployment/{id_}"
+                    found[path] = f"{place.prefect}/v2/deployments/deployment/{id_}"
     return found
 
 
@@ -171,9 +172,9 @@ def _show(place: Place, named: dict[str, str], paths: dict[str, str], seconds: f
     used = {name: f" (named by {name})" for name in named}
     click.echo(f"Ready in {seconds:.0f} s.\n")
     about = f"run a trial from its form{used.get('PREFECT_API_URL', '')}"
-    click.echo(f"  Prefect   {address_shown(place.prefect)}/deployments   {about}")
+    click.echo(f"  Prefect   {address_shown(place.prefect)}/v2/deployments   {about}")
     about = f"every trial, its candidates and the registered champion{used.get('MLFLOW_TRACKING_URI', '')}"
-    click.echo(f"  MLflow    {address_shown(place.mlflow)}   {about}")
+    click.echo(f"  MLflow    {address_shown(place.mlflow)}/#/experiments?{MODE}   {about}")
     click.echo(f"  provider  {place.provider}   the embedded one: no language model")
     click.echo(f"  logs      {home() / 'logs'}\n")
     for path, url in paths.items():

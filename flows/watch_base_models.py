@@ -15,7 +15,7 @@ from tasks.ledger import Ledger
 from tasks.prefect_artifacts import redact_logs, table
 
 ALL = "all"
-SHOWN = ("use_case", "model", "base_model", "provider", "role", "days_left", "shutdown_date", "replacement")
+SHOWN = ("use_case", "role", "days_left", "shutdown_date", "provider", "model", "base_model", "replacement")
 
 
 @flow(name="watch", flow_run_name=lambda: "watch-" + _asked_for())
