@@ -46,7 +46,7 @@ def examine(use_case: str, version: VersionRecord, ledger: Ledger) -> AuditRepor
         use_case=use_case,
         version=version.version,
         model=version.tags.get("tunegate.model", ""),
-        links=[*_links(evidence, moves), *_signature(signature)],
+        links=[*_links(evidence, moves), *_signature(signature, evidence)],
         moves=moves,
         signature=signature,
     )
@@ -61,11 +61,11 @@ def _links(evidence: Evidence, moves: list[Move]) -> Iterator[AuditLink]:
     yield from run_links(evidence)
 
 
-def _signature(found: signing.Signature) -> Iterator[AuditLink]:
+def _signature(found: signing.Signature, evidence: Evidence) -> Iterator[AuditLink]:
     """A problem where it is bad, and where whoever looks has a key to verify with and there is nothing to verify."""
     if found == "bad":
         yield said("signature", "bad", [FORGED])
-    elif found == "none" and signing.is_expected():
+    elif found == "none" and evidence.has_lineage and signing.is_expected():
         yield said("signature", "none", [STRIPPED])
 
 

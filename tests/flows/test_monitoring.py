@@ -192,7 +192,7 @@ def _die(*_: object) -> None:
     raise SystemExit
 
 
-def _fail(*_: object) -> None:
+def _fail(*_: object, **__: object) -> None:
     raise OSError("out of reach")
 
 

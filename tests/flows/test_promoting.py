@@ -70,6 +70,7 @@ def verdict_of(here: Deployed, flow_run: UUID) -> Verdict:
     return here.space(flow_run).folder.read_json("verdict.json", Verdict)
 
 
+@pytest.mark.slow
 def test_it_suspends_with_its_verdict_before_the_alias_moves(here: Deployed, waiting: UUID) -> None:
     state = here.prefect.run(waiting).state
     assert state is not None
@@ -78,6 +79,7 @@ def test_it_suspends_with_its_verdict_before_the_alias_moves(here: Deployed, wai
     assert champion("small") is None
 
 
+@pytest.mark.slow
 def test_the_ledger_knows_that_it_waits_for_a_yes_to_its_verdict(here: Deployed, waiting: UUID) -> None:
     known = here.row(waiting).detail
     assert (known["waits_for"], known["waits_about"], known["exit_code"]) == ("form", "verdict", 4)
@@ -87,6 +89,7 @@ def test_the_ledger_knows_that_it_waits_for_a_yes_to_its_verdict(here: Deployed,
     assert item["go_on"] == [f"tunegate resume {item['run']} --yes"]
 
 
+@pytest.mark.slow
 def test_the_form_shows_reasons_and_figures_and_leads_to_report_and_artifact(here: Deployed, waiting: UUID) -> None:
     asked, space = here.prefect.inputs(waiting), here.space(waiting)
     assert asked["schema"]["required"] == ["promote", "your_name"]
@@ -101,11 +104,13 @@ def test_the_form_shows_reasons_and_figures_and_leads_to_report_and_artifact(her
     assert "After a no the best prompt becomes the first champion" in text
 
 
+@pytest.mark.slow
 def test_the_report_stands_in_mlflow_by_then(here: Deployed, waiting: UUID) -> None:
     registry = Registry("small")
     assert registry.store.has_artifact(here.row(waiting).detail["mlflow_run_id"], "report.html")
 
 
+@pytest.mark.slow
 def test_whoever_is_named_is_told_that_it_waits(here: Deployed, waiting: UUID, listener: Listener) -> None:
     said = listener.heard[0]
     assert said["title"] == "small waits for a yes to its verdict"
@@ -113,11 +118,13 @@ def test_whoever_is_named_is_told_that_it_waits(here: Deployed, waiting: UUID, l
     assert str(waiting) in said["text"], "the address of its form"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [{"promote": "perhaps", "your_name": "Ada"}, {"promote": "yes"}], ids=str)
 def test_an_answer_that_is_none_leaves_it_waiting(here: Deployed, waiting: UUID, form: dict[str, str]) -> None:
     assert here.prefect.answer(waiting, **form)["status"] == "REJECT"
 
 
+@pytest.mark.slow
 def test_a_yes_to_what_is_no_longer_the_verdict_is_asked_for_again(here: Deployed, waiting: UUID) -> None:
     folder, verdict = here.space(waiting).folder, verdict_of(here, waiting)
     folder.write_json("verdict.json", verdict.model_copy(update={"reasons": [*verdict.reasons, "And one more."]}))
@@ -127,6 +134,7 @@ def test_a_yes_to_what_is_no_longer_the_verdict_is_asked_for_again(here: Deploye
     assert "And one more." in here.prefect.inputs(waiting)["description"]
 
 
+@pytest.mark.slow
 def test_a_yes_moves_the_champion_and_goes_on_record(here: Deployed, waiting: UUID) -> None:
     here.say(waiting, promote="yes", note="worth it")
     assert here.work(waiting).name == "Completed"
@@ -148,6 +156,7 @@ def test_a_yes_moves_the_champion_and_goes_on_record(here: Deployed, waiting: UU
     assert here.returned.declined == ""
 
 
+@pytest.mark.slow
 def test_whoever_is_named_is_told_of_the_verdict_and_of_the_new_champion(
     here: Deployed, waiting: UUID, listener: Listener
 ) -> None:
@@ -159,6 +168,7 @@ def test_whoever_is_named_is_told_of_the_verdict_and_of_the_new_champion(
     ]
 
 
+@pytest.mark.slow
 def test_the_move_is_an_event(here: Deployed, waiting: UUID) -> None:
     wanted = {"filter": {"event": {"name": ["tunegate.champion.moved"]}}, "limit": 50}
 

@@ -91,6 +91,7 @@ def test_findings_that_want_the_same_trial_want_it_once(ledger: Ledger, clock: F
     assert sorted(told) == ["base-model.new-version", "base-model.retirement-announced", "trial.wanted"]
 
 
+@pytest.mark.slow
 def test_no_trial_is_wanted_while_one_is_under_way_and_it_is_afterwards(
     ledger: Ledger, clock: FakeClock, events: Events
 ) -> None:

@@ -145,7 +145,7 @@ def test_the_champions_own_answers_are_part_of_the_estimate(
     space = ready()
     champion = planning.search_panel(space, edge_of(space)).candidates[0].model_copy(update={"model": "older"})
     without = planning.plan(space, edge_of(space), train=False)
-    monkeypatch.setattr(planning, "_champion", lambda space: (champion, space.few_shots))
+    monkeypatch.setattr(planning, "expected", lambda space, edge: (space, edge, (champion, space.few_shots)))
     with_one = planning.plan(space, edge_of(space), train=False)
     assert len(with_one.requests) == len(without.requests) + 1
     assert with_one.requests[-1].count == len(space.partitions.test)

@@ -340,6 +340,7 @@ def test_without_the_run_folder_no_canary_is_asked_and_that_is_said(place: Place
 # ---------------------------------------------------------------- what is away
 
 
+@pytest.mark.slow
 def test_a_provider_that_is_away_is_named_and_the_inventory_stays(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,7 +65,7 @@ def approvals(evidence: Evidence) -> Iterator[AuditLink]:
         yield said("approval", says, _approval(evidence, yes), yes.sha256)
     given = {yes.kind for yes in lineage.decision.approvals}
     if evidence.space is None:
-        yield not_here("approvals", "what had to be approved stands in the run's folder, which is not here")
+        yield not_here("approvals", "the run's folder, which says what had to be approved, is not on this machine")
     elif missing := list(_missing(evidence.space, given)):
         yield said("approvals", "one is missing", missing)
     elif not given:
@@ -167,8 +167,8 @@ def _missing(space: Workspace, given: set[str]) -> Iterator[str]:
 
 def _approval(evidence: Evidence, yes: ApprovalLineage) -> Iterator[str]:
     kept = evidence.ledger.approval(evidence.run, yes.kind, yes.sha256)
-    if kept is None and evidence.ledger.run(evidence.run) is None:
-        return  # another ledger: it knows nothing of the run
+    if kept is None and not evidence.ledger.moves(evidence.use_case):
+        return  # another ledger: it knows nothing of this use case
     if kept is None:
         yield f"The ledger {evidence.ledger.name} lacks the approval of {yes.kind} by {yes.by} that {NAME} holds."
         return
