@@ -26,7 +26,7 @@ PREFECT = {
 }
 CREDENTIALS = re.compile(r"//[^/@ ]+@")
 OTHERS = {
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml waits for three of them
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",  # deployments/automations.yaml waits for six of them
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tunegate",
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -126,17 +126,21 @@ def _finish(registry: "Registry", ledger: Ledger, wanted: Move) -> Move:
     return recorded
 
 
+def tags_of(move: Move) -> dict[str, str]:
+    """What the version that became champion says of the move, by the names of its tags."""
+    return {
+        "tunegate.champion_since": datetime.fromtimestamp(move.moved_at, UTC).isoformat(timespec="seconds"),
+        "tunegate.replaced": str(move.former or "nobody"),
+        "tunegate.move": f"{move.number} {move.action}",
+        "tunegate.moved_by": f"{move.by} ({move.by_kind})",
+        "tunegate.moved_because": move.reason,
+    }
+
+
 def _tell(registry: "Registry", made: Move, known: dict[str, str]) -> None:
     """Tags on both versions, for whoever has nothing but MLflow."""
-    told = {
-        "champion_since": datetime.fromtimestamp(made.moved_at, UTC).isoformat(timespec="seconds"),
-        "replaced": str(made.former or "nobody"),
-        "move": f"{made.number} {made.action}",
-        "moved_by": f"{made.by} ({made.by_kind})",
-        "moved_because": made.reason,
-    }
-    for name, value in told.items():
-        registry.client.set_model_version_tag(registry.name, str(made.version), f"tunegate.{name}", value)
+    for name, value in tags_of(made).items():
+        registry.client.set_model_version_tag(registry.name, str(made.version), name, value)
     if "tunegate.replaced_by" in known:
         registry.client.delete_model_version_tag(registry.name, str(made.version), "tunegate.replaced_by")
     if made.former:

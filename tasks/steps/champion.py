@@ -17,11 +17,10 @@ from tasks.evaluate.questions import build
 from tasks.finetune.wait import await_servable
 from tasks.home import home
 from tasks.prompting.few_shot import FewShots
-from tasks.providers.connect import connect_for_prices
 from tasks.register.mlflow_registry import Registry
 from tasks.steps.asking import panel_of, price_of, scored
 from tasks.steps.general import is_listed
-from tasks.steps.listings import announced
+from tasks.steps.listings import announced, is_same_place
 from tasks.watch.base_models import Listing, days_left, facts, today_of
 from tasks.watch.families import entry
 from tasks.watch.replacement import outlasts
@@ -42,9 +41,9 @@ def located(space: Workspace, candidate: Candidate, version: int, recorded: Prov
     """
     use_case = space.case.use_case
     places = {"": use_case.provider, **use_case.endpoints}
-    if candidate.endpoint in places and _same(places[candidate.endpoint], recorded):
+    if candidate.endpoint in places and is_same_place(places[candidate.endpoint], recorded):
         return FoundChampion(candidate, version)
-    known = next((name for name, settings in places.items() if _same(settings, recorded)), None)
+    known = next((name for name, settings in places.items() if is_same_place(settings, recorded)), None)
     if known is not None:
         return FoundChampion(candidate.model_copy(update={"endpoint": known}), version)
     name = OWN_ENDPOINT
@@ -56,16 +55,6 @@ def located(space: Workspace, candidate: Candidate, version: int, recorded: Prov
 def provider_of(registry: Registry, version: int) -> ProviderSettings:
     """Settings of whoever answers as that version, from its decision record."""
     return ProviderSettings.model_validate(registry.decision(version)["provider"])
-
-
-def _same(one: ProviderSettings, other: ProviderSettings) -> bool:
-    """Whether both lead to one account at one address, however fast and with whichever key it is asked."""
-    return one == other or _identity(one) == _identity(other)
-
-
-def _identity(settings: ProviderSettings) -> tuple[str, str, str]:
-    provider = connect_for_prices(settings)
-    return provider.name, provider.base_url, provider.account
 
 
 Contestant = tuple[Candidate, FewShots]  # and where its examples come from

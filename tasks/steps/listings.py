@@ -96,8 +96,12 @@ def name_of(settings: ProviderSettings, case: UseCase) -> str | None:
     exact = next((name for name, known in places.items() if known == settings), None)
     if exact is not None:
         return exact
-    wanted = _identity(settings)
-    return next((name for name, known in places.items() if _identity(known) == wanted), None)
+    return next((name for name, known in places.items() if is_same_place(known, settings)), None)
+
+
+def is_same_place(one: ProviderSettings, other: ProviderSettings) -> bool:
+    """Whether both lead to one account at one address, however fast and with whichever key it is asked."""
+    return one == other or _identity(one) == _identity(other)
 
 
 def _identity(settings: ProviderSettings) -> tuple[str, str, str]:

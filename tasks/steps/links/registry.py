@@ -15,6 +15,7 @@ from data_contracts.money import Estimate, usd
 from data_contracts.redaction import REDACTIONS
 from tasks import signing
 from tasks.prompting.prompt import as_text
+from tasks.register import promotion
 from tasks.register.lineage import NAME, SIGNATURE, TITLE, described, short_tags
 from tasks.register.version_record import HASHES, SIGNED
 from tasks.steps import money, promoting
@@ -132,15 +133,8 @@ def _gaps(moves: list[Move]) -> Iterator[str]:
 
 
 def _tags_of(move: Move, tags: Any) -> Iterator[str]:  # noqa: ANN401 - a mapping
-    told = {
-        "champion_since": datetime.fromtimestamp(move.moved_at, UTC).isoformat(timespec="seconds"),
-        "replaced": str(move.former or "nobody"),
-        "move": f"{move.number} {move.action}",
-        "moved_by": f"{move.by} ({move.by_kind})",
-        "moved_because": move.reason,
-    }
-    for name, value in told.items():
-        yield from differing(f"Tag tunegate.{name} of version {move.version}", value, tags.get(f"tunegate.{name}", ""))
+    for name, value in promotion.tags_of(move).items():
+        yield from differing(f"Tag {name} of version {move.version}", value, tags.get(name, ""))
 
 
 def _why(evidence: Evidence, move: Move) -> AuditLink:
