@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from prefect.settings import PREFECT_UI_URL
+from prefect.states import Running
 from pydantic import Field, ValidationError
 
 from data_contracts.consent import Consent
@@ -37,12 +39,12 @@ from tasks.errors import ApprovalRequiredError, TunegateError
 from tasks.ledger import Ledger
 from tasks.steps import money, promoting
 from tasks.steps.cancellation import still_billed
-from tasks.steps.opening import how_to_approve, yes_in_advance
+from tasks.steps.opening import FORM, how_to_approve, yes_in_advance
 from tasks.workspace import Edge, Workspace, edge_of
 
 log = logging.getLogger("tunegate")
-FORM = "form"  # what a suspended run waits for, as the ledger has it; elsewhere a run waits for "yes"
 ABOUT = "waits_about"  # in the ledger's detail of a run: its cost or its verdict
+ALIVE = "It was taken for dead, and is not."
 COST = """**{use_case}** is about to spend **{amount}**. More than ${threshold:,.2f} needs a person's yes.
 
 [What it is for, part by part]({page}){quoted}
@@ -232,11 +234,23 @@ def _ask(space: Workspace, question: Question[Form]) -> Form:
 
 def _suspend(space: Workspace, question: Question[Form], form: type[Form], key: str, until: dt.datetime) -> Form:
     seconds = max(1, math.ceil((until - dt.datetime.now(dt.UTC)).total_seconds()))
+    _stand_up()
     try:
         return suspend_flow_run(wait_for_input=form, key=key, timeout=seconds)
     except Pause:
         _note_waiting(space, question, until)
         raise
+
+
+def _stand_up() -> None:
+    """Only what runs can be suspended. A server that was away for long takes a living run for dead."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(context.flow_run.id).state
+        if state and (state.is_crashed() or state.is_scheduled() or state.is_pending()):
+            client.set_flow_run_state(context.flow_run.id, Running(message=ALIVE), force=True)
 
 
 def _note_waiting(space: Workspace, question: Question[Any], until: dt.datetime) -> None:

@@ -59,14 +59,18 @@ def note_cancellation(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: AN
 def _cancel(flow: Any, flow_run: Any, exit_code: int | None) -> None:  # noqa: ANN401 - Prefect's Flow and FlowRun
     from prefect.logging.loggers import flow_run_logger
 
-    ledger = Ledger()
     for row in _rows(flow_run):
-        space = workspace.reopen(row.run)
-        ending = cancellation.cancel(space, ledger, partial(connect, space.case.use_case.provider))
-        told = _with_what_it_costs(row, ending.message)
+        told = cancelled(row, exit_code)
         flow_run_logger(flow_run, flow).warning("stopped    %s", told)
-        resumable = ending.exit_code == ResumableError.exit_code
-        _stop(row, Ending(ending.message, exit_code if exit_code and resumable else ending.exit_code), {})
+
+
+def cancelled(row: RunRecord, exit_code: int | None = None) -> str:
+    """Treat the job of a run that somebody cancelled as its use case says; what became of it, as the ledger has it."""
+    space = workspace.reopen(row.run)
+    ending = cancellation.cancel(space, Ledger(), partial(connect, space.case.use_case.provider))
+    resumable = ending.exit_code == ResumableError.exit_code
+    _stop(row, Ending(ending.message, exit_code if exit_code and resumable else ending.exit_code), {})
+    return _with_what_it_costs(row, ending.message)
 
 
 def _rows(flow_run: Any) -> list[RunRecord]:  # noqa: ANN401 - Prefect's FlowRun

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from data_contracts.load import read_yaml
-from flows.approval import ABOUT, FORM
+from flows import hooks
+from flows.approval import ABOUT
+from flows.trial import trial
 from tasks import wanted_trials
 from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
+from tasks.prefect_events import say_it_waits
 from tasks.run_folder import in_progress
 from tasks.steps.cancellation import still_billed
-from tasks.steps.opening import how_to_approve
+from tasks.steps.opening import FORM, how_to_approve
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 AUTOMATIONS = Path(__file__).parents[1] / "deployments" / "automations.yaml"
 SWEEP_S = 60.0
+SAID_S = 600.0  # so long it is said again that a run waits: longer than a heartbeat that came last is remembered
+UNHEARD_S = 120.0  # from somebody's Cancel until its own worker has ended the run, at the most
 STUCK_S = 180.0  # from the moment when a process is started for a run until it begins, at the most
 GONE = "Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
 UNANSWERED = {
@@ -83,8 +88,11 @@ def begin_again(client: "SyncPrefectClient") -> list[str]:
 def _is_stuck(run: "FlowRun", client: "SyncPrefectClient") -> bool:
     if not run.deployment_id or "tunegate" not in run.tags or run.state is None:
         return False
-    waits = dt.datetime.now(dt.UTC) - run.state.timestamp
-    return waits.total_seconds() > STUCK_S and client.read_deployment(run.deployment_id).work_pool_name is None
+    return _age_s(run.state) > STUCK_S and client.read_deployment(run.deployment_id).work_pool_name is None
+
+
+def _age_s(state: "State[Any]") -> float:
+    return (dt.datetime.now(dt.UTC) - state.timestamp).total_seconds()
 
 
 def keep_house() -> threading.Thread:
@@ -112,13 +120,19 @@ def _sweep_on() -> None:
 
 
 def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
-    state = _state(row, client)
-    if state is None:
+    flow_run = _flow_run(row, client)
+    state = flow_run.state if flow_run else None
+    if flow_run is None or state is None:
         return False
-    if row.state == "started" and (state.is_running() or state.is_cancelling() or state.is_crashed()):
+    if row.state == "started" and state.is_cancelling() and _age_s(state) > UNHEARD_S:
+        _tell_prefect(row, client, "Cancelled", hooks.cancelled(row))
+        return True
+    if row.state == "started" and (state.is_running() or state.is_crashed()):
         told = f"{GONE.format(run=row.run)} {still_billed(row.run)}".rstrip()
         _tell_prefect(row, client, "Crashed", told)
         return _note(row, ledger, told, exit_code=ResumableError.exit_code, waits_for="")
+    if row.detail.get("waits_for") == FORM and state.is_paused() and time.time() - row.updated_at < SAID_S:
+        say_it_waits(flow_run, trial.name)
     if row.detail.get("waits_for") == FORM and state.is_final():
         about = row.detail.get(ABOUT, "cost")
         told = (UNANSWERED if state.is_failed() else WITHDRAWN)[about].format(how=how_to_approve(row.run))
@@ -129,12 +143,12 @@ def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
     return False
 
 
-def _state(row: RunRecord, client: "SyncPrefectClient") -> "State[Any] | None":
+def _flow_run(row: RunRecord, client: "SyncPrefectClient") -> "FlowRun | None":
     """None: the run belongs to another server, or its record was deleted."""
     from prefect.exceptions import ObjectNotFound
 
     try:
-        return client.read_flow_run(UUID(row.detail["flow_run_id"])).state
+        return client.read_flow_run(UUID(row.detail["flow_run_id"]))
     except ObjectNotFound:
         return None
 

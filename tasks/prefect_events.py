@@ -1,8 +1,11 @@
 """What others may listen to in Prefect: an event a change, about a use case; automations answer with a deployment."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
 
 log = logging.getLogger("tunegate")
 OURS = UUID("5d0f7a5e-3c0b-4f63-9f0e-6a1c1f5f2b7d")  # what ids of events are made under, any would do
@@ -28,6 +31,24 @@ def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = 
         related=[item for item in related if item],
         payload={"use_case": use_case, **payload},
         id=_id(event, use_case, key) if key else uuid4(),
+    )
+
+
+def say_it_waits(flow_run: "FlowRun", flow: str) -> None:
+    """Emit `tunegate.run.waits` about a suspended run, as related as its heartbeats are: none of them is missed."""
+    from prefect.events import emit_event
+
+    emit_event(
+        event="tunegate.run.waits",
+        resource={"prefect.resource.id": f"prefect.flow-run.{flow_run.id}", "prefect.resource.name": flow_run.name},
+        related=[
+            {
+                "prefect.resource.id": f"prefect.flow.{flow_run.flow_id}",
+                "prefect.resource.role": "flow",
+                "prefect.resource.name": flow,
+            },
+            *({"prefect.resource.id": f"prefect.tag.{tag}", "prefect.resource.role": "tag"} for tag in flow_run.tags),
+        ],
     )
 
 

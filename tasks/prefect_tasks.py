@@ -57,7 +57,7 @@ def load(use_case: str, options: TrialOptions) -> TrialRef:
 
     flow_run_id, ledger = str(flow_run.id or ""), Ledger()
     space = opening.open_run(use_case, options, flow_run_id, ledger)
-    space.folder.claim()
+    opening.take(space, flow_run_id, ledger)
     case, first, run = space.case.use_case, space.options, space.folder.run
     known = ledger.run(run)
     if known and known.detail.get("waits_for"):

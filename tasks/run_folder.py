@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
@@ -20,7 +21,9 @@ from tasks.storage import replace_file
 
 FORMAT = 1
 GRACE_S = 0.5  # `in_progress` holds a lock for a moment
+POLL_S = 1.0  # while another process works on the run
 Model = TypeVar("Model", bound=BaseModel)
+log = logging.getLogger("tunegate")
 _claims: dict[Path, FileLock] = {}  # what this process works on, or has worked on
 _hashed: dict[tuple[str, int, int], str] = {}  # path, size and moment of change of a file to its sha256
 
@@ -49,19 +52,25 @@ class RunFolder:
         """The run's name."""
         return self.path.name
 
-    def claim(self) -> None:
-        """Keep other processes off this run until `release`, or until this process ends, however it ends."""
-        lock = _claims.pop(self.path, None) or _lock(self.path)
+    def claim(self, patiently: bool = False) -> bool:
+        """Keep other processes off this run until `release`, or until this process ends, however it ends.
+
+        Where another one works on it: wait for its end if `patiently`, and return whether that was so; else raise
+        ResumableError.
+        """
+        lock, waited = _claims.pop(self.path, None) or _lock(self.path), False
         if not lock.is_locked:
             try:
                 lock.acquire(timeout=GRACE_S)
             except Timeout:
-                holder = self.file(".holder")
-                process = holder.read_text() if holder.exists() else "unknown"
-                cause = f"it is in progress in process {process}"
-                raise ResumableError(f"Run {self.run}", cause, "Wait for its end: `tunegate status`.") from None
+                cause = f"it is in progress in process {self._holder()}"
+                if not patiently:
+                    raise ResumableError(f"Run {self.run}", cause, "Wait for its end: `tunegate status`.") from None
+                log.warning("run        %s: %s; waiting for its end", self.run, cause)
+                waited = lock.acquire(poll_interval=POLL_S) is not None
             replace_file(self.file(".holder"), str(os.getpid()).encode())
         _claims[self.path] = lock
+        return waited
 
     def release(self) -> None:
         """Let other processes at this run."""
@@ -160,6 +169,10 @@ class RunFolder:
     def changed_files(self) -> list[str]:
         """Files whose bytes are not what the manifest says; the audit of `tunegate verify`."""
         return [name for name in self.manifest() if not self._is_intact(name)]
+
+    def _holder(self) -> str:
+        holder = self.file(".holder")
+        return holder.read_text() if holder.exists() else "unknown"
 
     def _is_intact(self, name: str) -> bool:
         path = self.file(name)

@@ -9,11 +9,23 @@ from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
 from tasks.workspace import Workspace
 
+FORM = "form"  # what a suspended run waits for, as the ledger has it; elsewhere a run waits for "yes"
 MENDED_OUTSIDE = (ConfigurationError.exit_code, DataError.exit_code)
 IN_PREFECT = (
     "in Prefect, start its deployment with `Resume a stopped run` set to {run}, and tick "
     "`Approve the estimated cost` or answer its form"
 )
+
+
+class StoppedBesideError(TunegateError):
+    """Another process that worked on this run came to an end of its own, in its own words."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message, exit_code)
+        self.message, self.exit_code = message, exit_code  # type: ignore[misc]
+
+    def __str__(self) -> str:
+        return self.message
 
 
 def open_run(use_case: str, options: TrialOptions, flow_run_id: str, ledger: Ledger) -> Workspace:
@@ -27,6 +39,21 @@ def open_run(use_case: str, options: TrialOptions, flow_run_id: str, ledger: Led
     if mine and _goes_on(mine[-1]):
         return workspace.resumable(mine[-1].run)
     return workspace.start(use_case, options)
+
+
+def take(space: Workspace, flow_run_id: str, ledger: Ledger) -> None:
+    """Claim the run for this process.
+
+    A flow run that was taken for dead is started again beside itself: then this process waits for the first one to end.
+    What stopped that one stops this one, too (StoppedBesideError); where it died, this one goes on.
+    """
+    known = ledger.run(space.folder.run)
+    comes_again = known is not None and known.detail.get("flow_run_id") == flow_run_id
+    if space.folder.claim(patiently=comes_again):
+        found = ledger.run(space.folder.run)
+        if found and found.state == "stopped" and found.detail.get("waits_for") != FORM:
+            space.folder.release()
+            raise StoppedBesideError(str(found.detail.get("message", "")), int(found.detail.get("exit_code", 1)))
 
 
 def yes_in_advance(trial: TrialRef, ledger: Ledger) -> bool:

@@ -6,6 +6,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.states import AwaitingRetry, Crashed
 
 from data_contracts.money import Estimate
 from data_contracts.trial import TrialOptions
@@ -76,6 +79,24 @@ def test_the_form_asks_for_a_decision_a_name_and_a_note_and_links_the_estimate(h
 def test_an_answer_that_is_none_leaves_it_waiting(here: Deployed, waiting: UUID, form: dict[str, str]) -> None:
     assert here.prefect.answer(waiting, **form)["status"] == "REJECT"
     state = here.prefect.run(waiting).state
+    assert state is not None
+    assert state.name == "Suspended"
+
+
+@pytest.mark.parametrize("taken", [Crashed(), AwaitingRetry()], ids=["crashed", "about to be started again"])
+def test_a_living_run_that_was_taken_for_dead_suspends_all_the_same(
+    here: Deployed, monkeypatch: pytest.MonkeyPatch, taken: State[None]
+) -> None:
+    def while_it_lives() -> bool:
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        here.prefect.client.set_flow_run_state(context.flow_run.id, taken, force=True)
+        return True
+
+    monkeypatch.setattr("flows.approval.is_deployed", while_it_lives)
+    flow_run = here.start()
+    state = here.prefect.run(flow_run).state
     assert state is not None
     assert state.name == "Suspended"
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +11,18 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Crashed, Pending, Running
+from prefect.events import emit_event
+from prefect.events.schemas.automations import AutomationCore
+from prefect.states import Crashed, Pending, Running, Suspended
 
 from data_contracts.load import read_yaml
 from data_contracts.trial import TrialOptions
-from flows.housekeeping import AUTOMATIONS, create_automations
+from flows.housekeeping import AUTOMATIONS, create_automations, sweep
 from flows.trial import trial
+from tasks.ledger import Ledger
 from tasks.prefect_events import emit
+from tests.small_use_case import small_use_case
+from tests.stepwise import begin
 
 DEADLINE_S = 60
 SHIPPED = {plain["name"]: plain for plain in read_yaml(AUTOMATIONS)["automations"]}
@@ -66,6 +73,25 @@ def test_a_run_that_crashed_before_it_began_is_not_started_again(client: SyncPre
     assert left.state.name == "Crashed"
 
 
+@pytest.mark.slow
+def test_a_run_whose_last_heartbeat_came_after_it_was_suspended_is_not_taken_for_dead(
+    client: SyncPrefectClient, deployment: UUID, tmp_path: Path, home: Path
+) -> None:
+    space = begin(small_use_case(tmp_path / "case"))
+    waits, unheard = (client.create_flow_run_from_deployment(deployment) for _ in range(2))
+    for run in (waits, unheard):
+        _set(client, run.id, Pending(), Running(), Suspended(timeout_seconds=600))
+    Ledger().record_run(space.folder.run, "small", "stopped", {"flow_run_id": str(waits.id), "waits_for": "form"})
+    with _dead_within(client, seconds=10):
+        for run in (waits, unheard):
+            _heartbeat(run)
+        sweep(client)
+        _await(client, unheard.id, lambda now: "No heartbeat" in str(now.state and now.state.message) or now.run_count)
+    state = client.read_flow_run(waits.id).state
+    assert state is not None
+    assert state.name == "Suspended"
+
+
 def test_a_trial_that_somebody_wants_starts_with_the_options_of_the_event(
     client: SyncPrefectClient, deployment: UUID
 ) -> None:
@@ -81,6 +107,34 @@ def test_every_automation_of_ours_minds_our_own_runs_only() -> None:
     for name, plain in SHIPPED.items():
         told = str(plain["trigger"])
         assert "prefect.tag.tunegate" in told or "tunegate.use-case." in told, name
+
+
+@contextmanager
+def _dead_within(client: SyncPrefectClient, seconds: int) -> Iterator[None]:
+    """The shipped automation for dead runs, which waits as long as this after a heartbeat."""
+    plain = SHIPPED["tunegate-zombies-become-crashed"]
+    [shipped] = [item for item in client.read_automations() if item.name == plain["name"]]
+    client.pause_automation(shipped.id)
+    hurried = {**plain, "name": "hurried", "trigger": {**plain["trigger"], "within": seconds}}
+    made = client.create_automation(AutomationCore.model_validate(hurried))
+    yield
+    client.delete_automation(made)
+    client.resume_automation(shipped.id)
+
+
+def _heartbeat(run: FlowRun) -> None:
+    emit_event(
+        event="prefect.flow-run.heartbeat",
+        resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"},
+        related=[
+            {
+                "prefect.resource.id": f"prefect.flow.{run.flow_id}",
+                "prefect.resource.role": "flow",
+                "prefect.resource.name": "trial",
+            },
+            {"prefect.resource.id": "prefect.tag.tunegate", "prefect.resource.role": "tag"},
+        ],
+    )
 
 
 def _await_started(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Completed, Failed, Pending, Running
+from prefect.states import Cancelled, Cancelling, Completed, Failed, Pending, Running
 
 from flows.housekeeping import begin_again, create_automations, sweep
 from flows.trial import trial
@@ -59,6 +59,19 @@ def test_a_run_whose_process_is_gone_is_crashed_and_can_be_resumed(left: Left) -
     assert message == f"Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
     assert (known["state"], known["exit_code"]) == ("stopped", 75)
     assert sweep(left.client) == [], "once is enough"
+
+
+def test_a_run_that_was_cancelled_and_whose_worker_died_before_it_heard_of_it_is_cancelled(
+    left: Left, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = left.behind(Cancelling())
+    assert sweep(left.client) == [], "its worker may be at it"
+    monkeypatch.setattr("flows.housekeeping.UNHEARD_S", 0.0)
+    assert sweep(left.client) == [run]
+    name, message, known = left.now()
+    assert name == "Cancelled"
+    assert message == f"Cancelled; no job was bought. Go on with: tunegate resume {run}"
+    assert (known["state"], known["message"]) == ("stopped", message)
 
 
 def test_a_run_that_somebody_works_on_goes_on(left: Left) -> None:
@@ -161,8 +174,9 @@ def test_the_automation_is_armed_by_heartbeats_and_disarmed_by_every_end(prefect
         create_automations(client)
         trigger = zombies(client).trigger
     ends = {"Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused", "heartbeat"}
+    events = {"tunegate.run.waits", *(f"prefect.flow-run.{end}" for end in ends)}
     assert trigger.after == {"prefect.flow-run.heartbeat"}
-    assert trigger.expect == {f"prefect.flow-run.{end}" for end in ends}
+    assert trigger.expect == events
     assert trigger.within.total_seconds() >= 3 * int(OTHERS["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
 
 
