@@ -28,6 +28,7 @@ def promoted(setting: Setting) -> int:
     return sum(one.promoted for one in trials_of(setting, range(setting.trials)))
 
 
+@pytest.mark.slow
 def test_of_equal_candidates_one_is_promoted_no_more_often_than_the_level_says() -> None:
     assert promoted(SMALL) <= binom.ppf(0.999, SMALL.trials, LEVEL)
 

@@ -1,4 +1,7 @@
-"""A sample of `make chaos`: whatever dies and whatever the provider does, one job is paid for and no run is lost."""
+"""A sample of `make chaos`: whatever dies and whatever the provider does, one job is paid for and no run is lost.
+
+What each purchase rests on is in tests/finetune/test_exactly_once.py, which every `make test` runs.
+"""
 
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from tests.chaos.person import DONE, RESUMABLE, Attempt, see_through
 from tests.chaos.place import make_place
 from tests.chaos.processes import KILLED, Forks
 
+pytestmark = pytest.mark.slow
 BUYING = (
     "file curated.parquet #1 after",
     "ledger open_intent #1 after",
@@ -62,7 +66,7 @@ LASTING = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_random_trial_pays_once_and_comes_to_the_same_end(
     seed: int, forks: Forks, use_case: Path, expected: Undisturbed, tmp_path: Path
 ) -> None:
@@ -70,7 +74,7 @@ def test_a_random_trial_pays_once_and_comes_to_the_same_end(
     assert not found, f"seed {seed}: {drawn(seed, expected)}, exits {course.exits}: {found}"
 
 
-@pytest.mark.parametrize("points", [BUYING, pytest.param(JUDGING, marks=pytest.mark.slow)], ids=["buying", "judging"])
+@pytest.mark.parametrize("points", [BUYING, JUDGING], ids=["buying", "judging"])
 def test_a_trial_that_dies_at_one_point_after_the_other_ends_as_if_it_had_not(
     points: tuple[str, ...], forks: Forks, use_case: Path, expected: Undisturbed, tmp_path: Path
 ) -> None:
@@ -118,7 +122,7 @@ def test_a_purchase_of_unknown_fate_is_parked_until_a_person_answers(
     assert course.answers[0].startswith("--found ftjob-")
 
 
-@pytest.mark.parametrize("wanted", ["same", pytest.param("other", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("wanted", ["same", "other"])
 def test_processes_at_once_buy_one_job_an_intent(
     wanted: str, forks: Forks, use_case: Path, expected: Undisturbed, tmp_path: Path
 ) -> None:
@@ -136,7 +140,6 @@ def test_who_waits_for_a_process_that_dies_goes_on_at_once(
         assert seconds < race.NEXT_START_S
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not postgres.installed(), reason="no PostgreSQL server on this machine")
 @pytest.mark.parametrize("number", [2, 4, 6], ids=["dies", "other", "same"])
 def test_the_same_holds_on_postgresql(number: int, forks: Forks, use_case: Path, tmp_path: Path) -> None:
@@ -145,7 +148,6 @@ def test_the_same_holds_on_postgresql(number: int, forks: Forks, use_case: Path,
     assert "PostgreSQL" in course.said[0]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("settings", [race.same_intent(), race.other_intents()], ids=["one intent", "four intents"])
 def test_eight_processes_at_once_buy_one_job_an_intent(
     settings: list[str], forks: Forks, use_case: Path, tmp_path: Path

@@ -205,6 +205,7 @@ def promoted(loss: float, trials: int, cases: int = 400) -> float:
     return hits / trials
 
 
+@pytest.mark.slow
 def test_a_prompt_that_is_much_worse_never_replaces_a_champion_that_leaves() -> None:
     assert promoted(loss=0.08, trials=6) == 0
 

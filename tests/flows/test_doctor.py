@@ -167,6 +167,7 @@ def test_a_server_as_it_should_be_is_fine_but_for_secrets_that_ask_for_no_passwo
     assert states(examine_prefect()) == {**fine, "secrets": "note"}
 
 
+@pytest.mark.slow
 def test_a_server_without_scheduler_batches_or_password_shows_what_is_wrong(
     prefect_api: str, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

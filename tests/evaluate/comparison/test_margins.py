@@ -46,6 +46,7 @@ def test_latency_is_the_ratio_of_the_quantile_that_the_use_case_names():
         assert found.figure.low < ratio < found.figure.high
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_latency_ratio_covers_the_true_one_about_95_times_in_100():
     covered = 0
     for trial in range(60):
