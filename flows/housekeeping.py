@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import psutil
+
 from data_contracts.load import read_yaml
 from flows import hooks
 from flows.approval import ABOUT
@@ -18,7 +20,7 @@ from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
 from tasks.prefect_events import say_it_waits
-from tasks.run_folder import in_progress
+from tasks.run_folder import RunFolder, in_progress
 from tasks.steps.cancellation import still_billed
 from tasks.steps.opening import FORM, how_to_approve
 
@@ -66,7 +68,7 @@ def sweep(client: "SyncPrefectClient") -> list[str]:
     ledger = Ledger()
     open_runs = [row for row in ledger.runs() if row.state == "started" or row.detail.get("waits_for") == FORM]
     here = [row for row in open_runs if row.detail.get("flow_run_id") and run_path(row.run).is_dir()]
-    return [row.run for row in here if not in_progress(run_path(row.run)) and _end(row, client, ledger)]
+    return [row.run for row in here if _end(row, client, ledger)]
 
 
 def begin_again(client: "SyncPrefectClient") -> list[str]:
@@ -124,23 +126,44 @@ def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
     state = flow_run.state if flow_run else None
     if flow_run is None or state is None:
         return False
-    if row.state == "started" and state.is_cancelling() and _age_s(state) > UNHEARD_S:
+    if row.state == "started":
+        return _end_started(row, state, client, ledger)
+    if state.is_paused() and time.time() - row.updated_at < SAID_S:
+        say_it_waits(flow_run, trial.name)
+    return state.is_final() and _end_waiting(row, state, client, ledger)
+
+
+def _end_started(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger) -> bool:
+    lives = in_progress(run_path(row.run))
+    if state.is_cancelling() or state.is_cancelled():
+        if _age_s(state) < UNHEARD_S or (lives and not _end_process(row, client)):
+            return False
         _tell_prefect(row, client, "Cancelled", hooks.cancelled(row))
         return True
-    if row.state == "started" and (state.is_running() or state.is_crashed()):
-        told = f"{GONE.format(run=row.run)} {still_billed(row.run)}".rstrip()
-        _tell_prefect(row, client, "Crashed", told)
-        return _note(row, ledger, told, exit_code=ResumableError.exit_code, waits_for="")
-    if row.detail.get("waits_for") == FORM and state.is_paused() and time.time() - row.updated_at < SAID_S:
-        say_it_waits(flow_run, trial.name)
-    if row.detail.get("waits_for") == FORM and state.is_final():
-        about = row.detail.get(ABOUT, "cost")
-        told = (UNANSWERED if state.is_failed() else WITHDRAWN)[about].format(how=how_to_approve(row.run))
-        told = f"{told} {still_billed(row.run)}".rstrip()
-        if state.is_failed():
-            _tell_prefect(row, client, "Failed", told)
-        return _note(row, ledger, told, waits_for="yes")
-    return False
+    if lives or not (state.is_running() or state.is_crashed()):
+        return False
+    told = f"{GONE.format(run=row.run)} {still_billed(row.run)}".rstrip()
+    _tell_prefect(row, client, "Crashed", told)
+    return _note(row, ledger, told, exit_code=ResumableError.exit_code, waits_for="")
+
+
+def _end_process(row: RunRecord, client: "SyncPrefectClient") -> bool:
+    """Kill the process that works on the run, where this one started it: a number from elsewhere may be anybody's."""
+    holder = RunFolder(run_path(row.run)).holder()
+    found = [item for item in psutil.Process().children(recursive=True) if item.pid == holder]
+    for process in found:
+        _tell_prefect(row, client, "Cancelled", "Its process did not hear of it and was ended.")  # else it has crashed
+        process.kill()
+    return bool(found)
+
+
+def _end_waiting(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger) -> bool:
+    about = row.detail.get(ABOUT, "cost")
+    told = (UNANSWERED if state.is_failed() else WITHDRAWN)[about].format(how=how_to_approve(row.run))
+    told = f"{told} {still_billed(row.run)}".rstrip()
+    if state.is_failed():
+        _tell_prefect(row, client, "Failed", told)
+    return _note(row, ledger, told, waits_for="yes")
 
 
 def _flow_run(row: RunRecord, client: "SyncPrefectClient") -> "FlowRun | None":

@@ -63,7 +63,7 @@ class RunFolder:
             try:
                 lock.acquire(timeout=GRACE_S)
             except Timeout:
-                cause = f"it is in progress in process {self._holder()}"
+                cause = f"it is in progress in process {self.holder() or 'unknown'}"
                 if not patiently:
                     raise ResumableError(f"Run {self.run}", cause, "Wait for its end: `tunegate status`.") from None
                 log.warning("run        %s: %s; waiting for its end", self.run, cause)
@@ -71,6 +71,11 @@ class RunFolder:
             replace_file(self.file(".holder"), str(os.getpid()).encode())
         _claims[self.path] = lock
         return waited
+
+    def holder(self) -> int | None:
+        """The number of the process that claimed it last, on the machine where that was."""
+        holder = self.file(".holder")
+        return int(holder.read_text()) if holder.exists() else None
 
     def release(self) -> None:
         """Let other processes at this run."""
@@ -169,10 +174,6 @@ class RunFolder:
     def changed_files(self) -> list[str]:
         """Files whose bytes are not what the manifest says; the audit of `tunegate verify`."""
         return [name for name in self.manifest() if not self._is_intact(name)]
-
-    def _holder(self) -> str:
-        holder = self.file(".holder")
-        return holder.read_text() if holder.exists() else "unknown"
 
     def _is_intact(self, name: str) -> bool:
         path = self.file(name)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +15,7 @@ import pytest
 from data_contracts.candidate import Prompt
 from tasks.errors import FormatVersionError, ResumableError
 from tasks.run_folder import FORMAT, RunFolder, TamperedFileError, in_progress
+from tests.claimed import claimed_elsewhere
 from tests.dying_disk import KilledError, dying_after
 
 WRITE_FOR_EVER = """
@@ -136,21 +136,9 @@ def test_only_the_user_may_look_inside(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in folder.path.iterdir()} == {0o600}
 
 
-@contextmanager
-def _claimed_elsewhere(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process that works on the run."""
-    claim = f"from pathlib import Path; from tasks.run_folder import RunFolder; RunFolder(Path({str(path)!r})).claim()"
-    command = [sys.executable, "-c", f"{claim}; print('claimed', flush=True); input()"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        assert other.stdout is not None
-        other.stdout.readline()
-        yield other
-        other.kill()
-
-
 def test_a_run_belongs_to_one_process_until_that_process_ends(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    with _claimed_elsewhere(path) as other:
+    with claimed_elsewhere(path) as other:
         assert in_progress(path)
         with pytest.raises(ResumableError, match=f"in progress in process {other.pid}"):
             RunFolder(path).claim()
@@ -162,7 +150,7 @@ def test_a_run_belongs_to_one_process_until_that_process_ends(tmp_path: Path) ->
 
 def test_whoever_is_patient_gets_a_run_as_soon_as_its_process_has_ended(tmp_path: Path) -> None:
     path = tmp_path / "run"
-    with _claimed_elsewhere(path) as other:
+    with claimed_elsewhere(path) as other:
         threading.Timer(0.7, other.kill).start()  # later than an impatient one gives up
         assert RunFolder(path).claim(patiently=True)
     assert in_progress(path)

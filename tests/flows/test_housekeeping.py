@@ -1,6 +1,7 @@
 """What nobody else ends: runs whose process is gone, and forms that nobody answered."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from flows.housekeeping import begin_again, create_automations, sweep
 from flows.trial import trial
 from tasks.ledger import Ledger
 from tasks.workspace import Workspace
+from tests.claimed import claimed_elsewhere
 from tests.small_use_case import small_use_case
 from tests.stepwise import begin
 
@@ -72,6 +74,30 @@ def test_a_run_that_was_cancelled_and_whose_worker_died_before_it_heard_of_it_is
     assert name == "Cancelled"
     assert message == f"Cancelled; no job was bought. Go on with: tunegate resume {run}"
     assert (known["state"], known["message"]) == ("stopped", message)
+
+
+def test_a_run_that_does_not_hear_of_its_cancel_is_ended_by_the_process_that_started_it(
+    left: Left, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.housekeeping.UNHEARD_S", 0.0)
+    run = left.behind(Cancelling())
+    with claimed_elsewhere(left.space.folder.path) as deaf:
+        assert sweep(left.client) == [run]
+        assert deaf.wait() == -signal.SIGKILL
+    name, message, known = left.now()
+    assert (name, known["state"]) == ("Cancelled", "stopped")
+    assert message == f"Cancelled; no job was bought. Go on with: tunegate resume {run}"
+
+
+def test_a_run_that_does_not_hear_of_its_cancel_elsewhere_is_left_to_whoever_started_it(
+    left: Left, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.housekeeping.UNHEARD_S", 0.0)
+    left.behind(Cancelling())
+    left.space.folder.claim()
+    assert sweep(left.client) == []
+    assert left.now()[0] == "Cancelling"
+    left.space.folder.release()
 
 
 def test_a_run_that_somebody_works_on_goes_on(left: Left) -> None:
