@@ -103,7 +103,7 @@ def estimate(use_case: str, settings: Sequence[str], no_train: bool, as_json: bo
 @cli.command()
 @JSON
 def status(as_json: bool) -> None:
-    """The ledger: runs, what they bought and spent, and how to go on with those that stopped."""
+    """The ledger: champions, runs, what they bought and spent, and how to go on with those that stopped."""
     from flows import commands
 
     _say("status", commands.status(), as_json)

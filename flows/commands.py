@@ -27,8 +27,8 @@ def estimate(use_case: str, settings: dict[str, Any], train: bool) -> dict[str, 
 
 
 def status() -> dict[str, Any]:
-    """Runs and purchases as the ledger has them, newest first."""
-    from flows.standing import standing
+    """Champions, runs and purchases as the ledger has them, newest first."""
+    from flows.standing import champion, standing
 
     ledger = Ledger()
     intents = ledger.intents()
@@ -45,7 +45,8 @@ def status() -> dict[str, Any]:
         for row in reversed(intents)
     ]
     runs = [standing(row, intents, ledger) for row in reversed(ledger.runs())]
-    return {"ledger": ledger.name, "runs": runs, "purchases": purchases}
+    champions = [champion(move) for move in ledger.last_moves()]
+    return {"ledger": ledger.name, "champions": champions, "runs": runs, "purchases": purchases}
 
 
 def verify(run: str) -> dict[str, Any]:

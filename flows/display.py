@@ -144,6 +144,7 @@ def purge(content: dict[str, Any]) -> None:
 def status(content: dict[str, Any]) -> None:
     """Runs and purchases, as text that survives a narrow terminal and a pipe."""
     _lines(f"Ledger: {content['ledger']}")
+    _newest("Champions", [_champion(item) for item in content["champions"]])
     _newest("Runs", [_run(item) for item in content["runs"]])
     _newest("Purchases", [_purchase(item) for item in content["purchases"]])
 
@@ -185,6 +186,13 @@ def _run(item: dict[str, Any]) -> str:
     lines += [f"  job {item['job']}, {item['job_state'] or 'its state unknown'}"] if item["job"] else []
     lines += [f"  Go on with: {command.replace('tunegate', _command(), 1)}" for command in item["go_on"]]
     return "\n".join(lines)
+
+
+def _champion(item: dict[str, Any]) -> str:
+    return (
+        f"{item['use_case']}: version {item['version']} since {item['since'][:10]}, "
+        f"{item['action']} by {item['by']}: {item['reason']}"
+    )
 
 
 def _purchase(item: dict[str, Any]) -> str:

@@ -156,7 +156,7 @@ class _Answer:
             return f"Version {self.report.version} is champion no more: it was moved meanwhile, and nothing was done."
         except ConfigurationError as error:
             return f"There is nobody to go back to: {error.problem}. {self._degrade()}"
-        return f"The champion was moved back to version {moved['move']['version']}."
+        return f"{_moved_back(moved)} A trial would find who answers best now: `tunegate run {self.use_case}`."
 
     def _degrade(self) -> str:
         if self.case.use_case.monitor.on_degrade == "tell":
@@ -174,6 +174,14 @@ class _Answer:
     def _why(self) -> str:
         broken = "; ".join(f"{check.name}: {check.figure}" for check in self.report.checks if check.broken)
         return f"production, version {self.report.version}: {broken}"
+
+
+def _moved_back(moved: dict[str, Any]) -> str:
+    """To whom, and how that one did in the trial that it comes from."""
+    evidence = moved["evidence"]
+    scored = f" ({evidence['metric']:.3f} on the test cases of {evidence['run']})" if "metric" in evidence else ""
+    notes = "".join(f" {warning}." for warning in moved["warnings"])
+    return f"The champion was moved back to version {moved['move']['version']}{scored}.{notes}"
 
 
 def _facts(report: MonitorReport) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from tasks import workspace
 from tasks.ledger import Ledger
 from tasks.steps.moving import Moved, Who, mover
 
+SHOWN = {"run": "its trial", "verdict": "that trial's verdict", "role": "its role there"}
 log = logging.getLogger("tunegate")
 
 
@@ -122,7 +123,7 @@ def _about(move: Move) -> list[str]:
 def _lines(content: dict[str, Any]) -> list[str]:
     move = Move.model_validate(content["move"])
     evidence = content["evidence"]
-    says = ", ".join(f"{name} {_short(value)}" for name, value in evidence.items())
+    says = ", ".join(f"{SHOWN.get(name, name)} {_short(value)}" for name, value in evidence.items())
     return [
         f"Version {move.version} is champion of {content['use_case']}",
         *_about(move),

@@ -1,8 +1,11 @@
 """How a run stands, and with which command it goes on."""
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
+from data_contracts.audit import Move
+from data_contracts.records import as_json
 from tasks.errors import ResumableError
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -33,6 +36,12 @@ def standing(row: RunRecord, intents: Sequence[Intent], ledger: Ledger) -> dict[
         "job": bought.job_id if bought else None,
         "job_state": bought.job_state if bought else None,
     }
+
+
+def champion(move: Move) -> dict[str, Any]:
+    """Whom the last recorded move made champion, when, by whom and why."""
+    since = dt.datetime.fromtimestamp(move.moved_at, dt.UTC).isoformat(timespec="seconds")
+    return {**as_json(move), "since": since}
 
 
 def _outcome(row: RunRecord, state: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import JSON, Column, Float, Integer, String, Table, delete, func, select
+from sqlalchemy import JSON, Column, Float, Integer, String, Table, delete, func, select, tuple_
 
 from data_contracts.audit import Move
 from tasks.ledger import tables as table
@@ -82,6 +82,13 @@ class Operating(Database):
     def moves(self, use_case: str) -> list[Move]:
         """Every move of a use case's champion, oldest first."""
         query = select(moves).where(moves.c.use_case == use_case).order_by(moves.c.number)
+        with self._transaction() as connection:
+            return [Move.model_validate(dict(row._mapping)) for row in connection.execute(query)]
+
+    def last_moves(self) -> list[Move]:
+        """What made each use case's champion, by use case."""
+        last = select(moves.c.use_case, func.max(moves.c.number)).group_by(moves.c.use_case)
+        query = select(moves).where(tuple_(moves.c.use_case, moves.c.number).in_(last)).order_by(moves.c.use_case)
         with self._transaction() as connection:
             return [Move.model_validate(dict(row._mapping)) for row in connection.execute(query)]
 

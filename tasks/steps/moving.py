@@ -72,13 +72,13 @@ class Mover:
         Whatever its trial said of it: a warning says so where no trial promoted it. Raises ConfigurationError without
         a reason, and CannotAnswerError where its model is gone.
         """
-        if not who.reason.strip():
-            raise self._wrong("a promotion by hand needs a reason", 'Say why: --reason "..."')
         now = self._champion()
         chosen = version if version is not None else self._challenger(now)
         if chosen == now and self._is_recorded(now):
             raise self._wrong(f"version {chosen} is champion already", "`tunegate audit` says since when and why.")
         says = self._known(chosen)
+        if not who.reason.strip():
+            raise self._wrong("a promotion by hand needs a reason", 'Say why: --reason "..."')
         notes = self._require_answers(chosen)
         doubts = [doubt] if (doubt := self._doubt(chosen, says)) else []
         return self._moved("promote", chosen, now, who, [*doubts, *notes])

@@ -25,7 +25,11 @@ from tests.prefect_server import FAST
 
 START_S = 180
 SHIPPED_S, HURRIED_S = 180, 40  # without a heartbeat; one comes every 30
-SERVE = "import flows.housekeeping as house; house.SWEEP_S = 3.0; import flows.serve; flows.serve.main()"
+SERVE = """
+import flows.housekeeping as house
+house.SWEEP_S, house.UNHEARD_S = 3.0, 20.0
+import flows.serve; flows.serve.main()
+"""
 Condition = Callable[[], Any]
 
 

@@ -98,7 +98,7 @@ def test_estimate_prices_a_trial_and_sends_no_row(shell: Shell, provider: Runnin
 
 def test_status_of_an_empty_home_lists_nothing(shell: Shell) -> None:
     done = shell("status")
-    assert (done.returncode, done.stdout.count("none yet")) == (0, 2)
+    assert (done.returncode, done.stdout.count("none yet")) == (0, 3)
 
 
 def test_verify_finds_nothing_in_a_run_as_it_was_written(checked: tuple[Shell, dict[str, Any]]) -> None:

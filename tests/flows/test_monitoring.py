@@ -1,6 +1,7 @@
 """What a verdict on production leads to: a champion moved back, a trial asked for, or a word; once a promotion."""
 
 import json
+import re
 import shutil
 import time
 import urllib.request
@@ -75,7 +76,7 @@ def test_a_champion_whose_answers_got_worse_is_moved_back_once(home: Path, prefe
     assert "second look decides" in first["action"]
     found = monitoring.monitor(str(production.path))
     assert (found["health"], found["version"], champion()) == ("roll back", 2, 1)
-    assert "back to version 1" in found["action"]
+    assert re.search(r"back to version 1 \(0\.\d{3} on the test cases of \S+\)\..*tunegate run", found["action"])
     move = Ledger().moves("small")[-1]
     assert (move.action, move.by, move.by_kind) == ("rollback", "monitor", "policy")
     assert "accuracy" in move.reason

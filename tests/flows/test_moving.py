@@ -11,7 +11,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows import moving, promotion
+from flows import commands, moving, promotion
 from tasks.errors import ConfigurationError
 from tasks.ledger import Ledger
 from tasks.register.mlflow_registry import Registry
@@ -61,7 +61,7 @@ def test_a_rollback_at_the_command_line_is_on_record_shown_and_told(
     shown = capsys.readouterr().out
     assert "Version 1 is champion of small" in shown
     assert "rollback: version 1 in the place of version 2" in shown
-    assert "verdict promote" in shown
+    assert "that trial's verdict promote" in shown
     assert [said["title"] for said in listener.heard] == ["small: version 1 is champion"]
     assert "it answers nonsense" in listener.heard[0]["text"]
 
@@ -82,6 +82,8 @@ def test_the_flows_move_it_too_and_leave_a_page(use_case: str) -> None:
     assert champion() == 1
     promotion.promote(use_case, reason="mended", your_name="Ada", version=2)
     assert champion() == 2
+    [said] = commands.status()["champions"]
+    assert (said["version"], said["by"], said["reason"]) == (2, "Ada", "mended")
     assert [move.action for move in Ledger().moves("small")][-2:] == ["rollback", "promote"]
     with get_client(sync_client=True) as client:
         pages = client.request("POST", "/artifacts/filter", json={"sort": "CREATED_DESC"}).json()
