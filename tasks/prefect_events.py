@@ -1,5 +1,6 @@
 """What others may listen to in Prefect: an event a change, about a use case; automations answer with a deployment."""
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4, uuid5
@@ -11,27 +12,49 @@ log = logging.getLogger("tunegate")
 OURS = UUID("5d0f7a5e-3c0b-4f63-9f0e-6a1c1f5f2b7d")  # what ids of events are made under, any would do
 
 
-def emit(event: str, use_case: str, payload: dict[str, Any], answered_by: str = "", key: str = "") -> None:
+def emit(event: str, use_case: str, payload: dict[str, Any], key: str = "") -> None:
     """Emit `tunegate.EVENT` about a use case. `payload` holds names, days and figures, no row text.
 
-    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts. With a
-    `key` it is one event however often it is emitted. Without a server nobody listens, and none is started for it.
+    With a `key` it is one event however often it is emitted. Without a server nobody listens, and none is started for
+    it. A server that dies may lose it, or be told of it twice.
     """
-    from prefect.context import FlowRunContext
     from prefect.events import emit_event
+
+    if _has_server():
+        emit_event(**_content(event, use_case, payload), id=_id(event, use_case, key) if key else uuid4())
+
+
+def deliver(event: str, use_case: str, payload: dict[str, Any], answered_by: str) -> None:
+    """The same, once the server has it: what an automation does about it costs money, so it is never sent twice.
+
+    `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts. Raises
+    whatever Prefect's client raises where the server does not answer.
+    """
+    from prefect.events import Event
+    from prefect.events.clients import get_events_client
+
+    if not _has_server():
+        return
+    related = [item for item in [_deployment(answered_by)] if item]
+    told = Event.model_validate({**_content(event, use_case, payload), "related": related, "id": uuid4()})
+
+    async def send() -> None:  # by a client of its own: one that stays sends again what nobody confirmed
+        async with get_events_client(reconnection_attempts=1, checkpoint_every=1) as client:
+            await client.emit(told)
+
+    asyncio.run(send())
+
+
+def _has_server() -> bool:
+    from prefect.context import FlowRunContext
     from prefect.settings import PREFECT_API_URL
 
-    if not PREFECT_API_URL.value() and FlowRunContext.get() is None:
-        return
+    return bool(PREFECT_API_URL.value()) or FlowRunContext.get() is not None
 
-    related = [_deployment(answered_by)] if answered_by else []
-    emit_event(
-        event=f"tunegate.{event}",
-        resource={"prefect.resource.id": f"tunegate.use-case.{use_case}", "prefect.resource.name": use_case},
-        related=[item for item in related if item],
-        payload={"use_case": use_case, **payload},
-        id=_id(event, use_case, key) if key else uuid4(),
-    )
+
+def _content(event: str, use_case: str, payload: dict[str, Any]) -> dict[str, Any]:
+    resource = {"prefect.resource.id": f"tunegate.use-case.{use_case}", "prefect.resource.name": use_case}
+    return {"event": f"tunegate.{event}", "resource": resource, "payload": {"use_case": use_case, **payload}}
 
 
 def say_it_waits(flow_run: "FlowRun", flow: str) -> None:

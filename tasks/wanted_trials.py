@@ -5,15 +5,17 @@ down first, and asked for again until Prefect has a run of it.
 """
 
 import datetime as dt
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.ledger import Ledger
-from tasks.prefect_events import emit
+from tasks.prefect_events import deliver
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
+log = logging.getLogger("tunegate")
 WANTED = "wanted trial"  # the last one of a use case, as the ledger calls it
 AGAIN_S = 60.0  # after this, then after twice as long each time
 GIVE_UP_S = 86_400.0  # whoever paused the automation for so long does not want it
@@ -50,7 +52,10 @@ def _again(client: "SyncPrefectClient", ledger: Ledger, about: str) -> bool:
 
 
 def _emit(about: str, payload: dict[str, Any]) -> None:
-    emit("trial.wanted", about, payload, answered_by=f"trial/{_deployment(payload)}")
+    try:
+        deliver("trial.wanted", about, payload, answered_by=f"trial/{_deployment(payload)}")
+    except Exception as error:  # whatever a server that is away makes Prefect's client raise
+        log.warning("events     a trial of %s is asked for again later: %s", about, type(error).__name__)
 
 
 def _deployment(payload: dict[str, Any]) -> str:

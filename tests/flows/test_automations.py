@@ -20,7 +20,7 @@ from data_contracts.trial import TrialOptions
 from flows.housekeeping import AUTOMATIONS, create_automations, sweep
 from flows.trial import trial
 from tasks.ledger import Ledger
-from tasks.prefect_events import emit
+from tasks.prefect_events import deliver
 from tests.small_use_case import small_use_case
 from tests.stepwise import begin
 
@@ -97,8 +97,8 @@ def test_a_trial_that_somebody_wants_starts_with_the_options_of_the_event(
 ) -> None:
     options = TrialOptions(reason='its base "retires"', settings={"prompts.base_models": ["a", "b"], "split.seed": 3})
     payload = {"options": options.model_dump(), "why": "its base retires"}
-    emit("trial.wanted", "small", payload, answered_by="trial/nobody_works")
-    emit("trial.wanted", "small", payload, answered_by="trial/not_deployed")
+    deliver("trial.wanted", "small", payload, answered_by="trial/nobody_works")
+    deliver("trial.wanted", "small", payload, answered_by="trial/not_deployed")
     [started] = _await_started(client, deployment)
     assert started.parameters == {"use_case": "small", "options": options.model_dump()}
 

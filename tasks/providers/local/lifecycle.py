@@ -26,6 +26,7 @@ from tasks.providers.local.training_file import Contents, InvalidFileError, read
 COLUMNS = ("step", "train_loss", "train_mean_token_accuracy", "valid_loss", "valid_mean_token_accuracy")
 REWARDS = ("train_reward_mean", "valid_reward_mean")
 _TRAININGS_AT_ONCE = 2
+LOOK_S = 0.2  # at the settings, which may say that a job ends sooner
 
 
 @dataclass(frozen=True)
@@ -227,15 +228,16 @@ class Lifecycle:
             del self._tasks[job_id]
 
     async def _dwell(self, job_id: str, status: JobStatus) -> None:
-        """Stay in a state as long as the clock, or the job's fate, says."""
+        """Stay in a state as long as the clock, or the job's fate, says; the settings may change meanwhile."""
         job = self._book.get(job_id)
         if job.status != status:
             return
         if job.fate.stays == status:
             await asyncio.Event().wait()
-        seconds = self._seconds(status)
-        spent = self._rooms.settings.current().now() - job.entered_at
-        await asyncio.sleep(min(max(seconds - spent, 0), seconds))
+        slept = 0.0
+        while (left := self._seconds(status) - max(slept, self._rooms.settings.current().now() - job.entered_at)) > 0:
+            await asyncio.sleep(min(left, LOOK_S))
+            slept += min(left, LOOK_S)
 
     def _seconds(self, status: JobStatus) -> float:
         return float(getattr(self._rooms.settings.current().job_seconds, status))
