@@ -19,7 +19,7 @@ OPENAI     := 3.54.0
 PROMPTFOO  := 0.123.1
 NODE       := 22.23.3
 
-.PHONY: help setup setup-lora demo test test-all test-lora chaos lint bench bench-peers lock clean
+.PHONY: help setup setup-lora demo test test-all kills test-lora chaos lint bench bench-peers lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,10 +61,13 @@ endif
 	@touch $@
 
 test: $(READY) ## the specification (minutes)
-	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow and not kills"
 
 test-all: $(READY) ## everything, the slow ones included
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile -m "not kills"
+
+kills: $(READY) ## Prefect's server, MLflow's and the worker killed at each stage of the weeks after a verdict
+	$(BIN)/pytest tests/chaos/test_weeks.py tests/chaos/test_long_outage.py
 
 test-lora: $(LORA)/.ready ## the lora trainer, with torch
 	$(LORA)/bin/pytest tests/lora

@@ -11,7 +11,7 @@ from tests.chaos.house import HURRIED_S, House, house
 from tests.chaos.weeks import SLOW_JOB, USE_CASE
 from tests.flows.worker import await_that, deployed
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.kills
 AWAY_S = HURRIED_S + 20
 
 

@@ -12,7 +12,7 @@ from tasks.ledger import Ledger
 from tests.chaos.house import HURRIED_S, SHIPPED_S, house
 from tests.chaos.weeks import USE_CASE, Weeks, deploy
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.kills
 KEPT = ("home", "provider", "prefect", "mlartifacts")
 
 
