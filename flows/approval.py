@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from httpx import TransportError
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
@@ -20,6 +21,7 @@ from prefect.input import RunInput
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Running
 from pydantic import Field, ValidationError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from data_contracts.consent import Consent
 from data_contracts.money import Estimate, usd
@@ -44,6 +46,7 @@ from tasks.workspace import Edge, Workspace, edge_of
 
 log = logging.getLogger("tunegate")
 ABOUT = "waits_about"  # in the ledger's detail of a run: its cost or its verdict
+PATIENCE_S = 3600.0  # with a server that is away when there is something to ask
 ALIVE = "It was taken for dead, and is not."
 COST = """**{use_case}** is about to spend **{amount}**. More than ${threshold:,.2f} needs a person's yes.
 
@@ -242,8 +245,15 @@ def _suspend(space: Workspace, question: Question[Form], form: type[Form], key: 
         raise
 
 
+@retry(
+    retry=retry_if_exception_type(TransportError),
+    wait=wait_fixed(10),
+    stop=stop_after_delay(PATIENCE_S),
+    reraise=True,
+    before_sleep=lambda _: log.warning("approval   Prefect's server is away: waiting for it to ask for a yes"),
+)
 def _stand_up() -> None:
-    """Only what runs can be suspended. A server that was away for long takes a living run for dead."""
+    """Only what runs can be suspended, and by a server that is there. One that was away takes a living run for dead."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return

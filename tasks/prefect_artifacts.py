@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from httpx import HTTPError
 from prefect.artifacts import (
     create_markdown_artifact,
     create_progress_artifact,
@@ -35,6 +36,7 @@ from tasks.clock import Clock
 from tasks.providers.redact import Redacting
 
 SECONDS_BETWEEN_UPDATES = 2.0  # an update costs the server about 30 ms of CPU
+SECONDS_WITHOUT_SERVER = 60.0  # until it is told again; Prefect's client tries for most of a minute by itself
 SECONDS_BETWEEN_LINES = 10.0
 NAMES = {"train_loss": "loss", "valid_loss": "validation loss", "full_valid_loss": "full validation loss"}
 log = logging.getLogger("tunegate")
@@ -55,8 +57,10 @@ def in_a_run() -> bool:
 
 def table(key: str, rows: list[dict[str, Any]], description: str) -> None:
     """A table in the run's Artifacts tab."""
-    if in_a_run() and not _made_before(key, rows):
-        create_table_artifact(table=rows, key=_key(key), description=description)
+    if in_a_run():
+        with _for_show():
+            if not _made_before(key, rows):
+                create_table_artifact(table=rows, key=_key(key), description=description)
 
 
 def counts(key: str, values: dict[str, Any], description: str) -> None:
@@ -107,9 +111,21 @@ def markdown(key: str, text: str, description: str) -> str:
     """A page in the run's Artifacts tab; its address in the UI, empty where there is none."""
     if not in_a_run():
         return ""
-    known = _made_before(key, text)
-    artifact = known or create_markdown_artifact(markdown=text, key=_key(key), description=description)
-    return f"{PREFECT_UI_URL.value()}/v2/artifacts/artifact/{artifact}" if PREFECT_UI_URL.value() else ""
+    artifact: Any = None
+    with _for_show():
+        known = _made_before(key, text)
+        artifact = known or create_markdown_artifact(markdown=text, key=_key(key), description=description)
+    ui = PREFECT_UI_URL.value()
+    return f"{ui}/v2/artifacts/artifact/{artifact}" if ui and artifact else ""
+
+
+@contextmanager
+def _for_show() -> Iterator[None]:
+    """What is there to be looked at stops nothing that was paid for: a server that is away is a warning."""
+    try:
+        yield
+    except (HTTPError, ObjectNotFound) as error:
+        log.warning("prefect    the run goes on and shows less: %s", type(error).__name__)
 
 
 def _key(key: str) -> str:
@@ -163,10 +179,12 @@ class Bar:
         said = f"{self._what}: {about}" if about else self._what
         self._line(completed=done, total=total, description=said)
         left = "" if about else self._left(done, total)
-        if self._artifact and (now or time.monotonic() - self._told > SECONDS_BETWEEN_UPDATES):
-            self._told = time.monotonic()
+        if self._artifact and time.monotonic() > self._told + (0 if now else SECONDS_BETWEEN_UPDATES):
+            self._told = time.monotonic() + SECONDS_WITHOUT_SERVER
             percent = 100.0 * min(1.0, done / total) if total else 0.0
-            update_progress_artifact(self._artifact, progress=percent, description=said + left)
+            with _for_show():
+                update_progress_artifact(self._artifact, progress=percent, description=said + left)
+                self._told = time.monotonic()
 
     def _left(self, done: float, total: float | None) -> str:
         """When it will be through at the pace of this process; what was there at the start took it no time."""
@@ -194,7 +212,8 @@ def bar(what: str) -> Iterator[Bar]:
 
     artifact: UUID | None = None
     if in_a_run():
-        artifact = create_progress_artifact(progress=0.0, key=_key(what), description=what)  # type: ignore[assignment]
+        with _for_show():
+            artifact = create_progress_artifact(progress=0.0, key=_key(what), description=what)  # type: ignore[assignment]
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(),
@@ -205,7 +224,8 @@ def bar(what: str) -> Iterator[Bar]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
         yield Bar(what, functools.partial(shown.update, shown.add_task(what, total=None)), artifact)
     if artifact:
-        update_progress_artifact(artifact, progress=100.0, description=f"{what}: done")
+        with _for_show():
+            update_progress_artifact(artifact, progress=100.0, description=f"{what}: done")
 
 
 @contextmanager

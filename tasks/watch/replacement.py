@@ -32,7 +32,7 @@ class Replacement:
     def sentence(self) -> str:
         """What comes next, in the order in which it is tried."""
         if not self.successors:
-            return "Nothing that is listed takes its place: name models under `watch.successors`."
+            return "Nothing that is listed takes its place: name models under `watch.successors` in the use-case file."
         tried = f"A prompt on {' or '.join(self.names)} may take its place"
         return f"{tried}, or else a tune of {named(self.tune)}." if self.tune else f"{tried}. {self.tuning}".rstrip()
 
