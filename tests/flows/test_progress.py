@@ -1,8 +1,10 @@
 """What a person sees of a job while it is waited for, and of an estimate before it is paid."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from data_contracts.money import CostPart, Estimate, Job, JobEvent, Price
 from tasks.prefect_artifacts import Bar, JobView, duration, estimate
@@ -104,3 +106,26 @@ def test_an_estimate_is_a_table_by_part_with_its_sum_its_warnings_and_where_the_
     assert "| training | base |  | 5,000 | unknown / 1M tokens | unknown |" in page
     for told in ("about 2.0 h", "12.0 points", "- The price of base", "a list, 2026-11-22"):
         assert told in page
+
+
+# ------------------------------------------------------------ a server that is away
+
+
+def test_a_server_that_is_away_stops_no_bar_and_is_asked_again_only_after_a_while(
+    prefect_api: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    bar = Bar("answers", lambda **told: None, uuid4())
+    with temporary_settings(away):
+        for done in (1, 2, 3):
+            bar.show(done, 3, now=True)
+    assert [record.message for record in caplog.records if record.name == "tunegate"] == [
+        "prefect    the run goes on and shows less: ConnectError"
+    ]
+
+
+def test_a_bar_that_somebody_deleted_in_the_ui_stops_nothing(
+    prefect_api: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Bar("answers", lambda **told: None, uuid4()).show(1, 3, now=True)
+    assert "shows less: PrefectHTTPStatusError" in caplog.text
