@@ -47,7 +47,7 @@ def test_a_run_that_is_taken_for_dead_asks_once_and_ends_once(place: House, left
     place.prefect.await_end(left_alone)
     [row] = Ledger().runs()
     assert row.state == "finished"
-    assert [move.action for move in Ledger().moves(USE_CASE)] == ["promote"]
+    assert [move.action for move in Ledger().moves(USE_CASE)] == ["first", "promote"]
     assert len(place.provider.log("jobs.create")) == 1
 
 
