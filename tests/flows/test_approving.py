@@ -20,8 +20,7 @@ from tasks.ledger import Ledger
 from tasks.providers.openai_wire import OpenAIWire
 from tests.embedded import RunningServer, embedded_server
 from tests.flows.suspended import Deployed
-from tests.flows.worker import at_prefect, await_that, deployed, kill, worker
-from tests.prefect_server import prefect_server
+from tests.flows.worker import at_prefect, await_that, deployed, through_a_restart
 from tests.small_use_case import small_use_case
 
 ASKS = {"per_run": 50, "approval_above": 0}
@@ -203,17 +202,7 @@ def test_it_waits_through_a_restart_of_server_and_worker(
         monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
         monkeypatch.setenv("TUNEGATE_PROVIDER_URL", server.url)
         deployed(tmp_path, "dear", budget=ASKS)
-        with (
-            prefect_server(tmp_path / "prefect") as api,
-            at_prefect(api) as prefect,
-            worker(tmp_path, api) as first,
-        ):
-            flow_run = prefect.start("dear")
-            prefect.await_state(flow_run, "Suspended")
-            kill(first)
-        with prefect_server(tmp_path / "prefect") as api, at_prefect(api) as prefect, worker(tmp_path, api):
-            assert prefect.answer(flow_run, approve="yes", your_name="Ada")["status"] == "ACCEPT"
-            prefect.await_state(flow_run, "Completed")
+        through_a_restart(tmp_path, "dear", approve="yes")
         [row] = await_that(Ledger().runs)
         assert row.state == "finished"
         assert len(server.log("jobs.create")) == 1

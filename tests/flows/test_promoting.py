@@ -22,8 +22,7 @@ from tasks.steps.promoting import VerdictApprovalRequiredError
 from tests.embedded import embedded_server
 from tests.flows.listener import Listener, listening
 from tests.flows.suspended import Deployed
-from tests.flows.worker import at_prefect, await_that, deployed, kill, worker
-from tests.prefect_server import prefect_server
+from tests.flows.worker import at_prefect, await_that, deployed, through_a_restart
 from tests.small_use_case import small_use_case
 
 ASKS = {"promotion": "deployed", "notify": ["custom-webhook/promoting"]}
@@ -265,16 +264,6 @@ def test_it_waits_through_a_restart_of_server_and_worker(
         monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
         monkeypatch.setenv("TUNEGATE_PROVIDER_URL", server.url)
         deployed(tmp_path, "gated", approvals={"promotion": "deployed"})
-        with (
-            prefect_server(tmp_path / "prefect") as api,
-            at_prefect(api) as prefect,
-            worker(tmp_path, api) as first,
-        ):
-            flow_run = prefect.start("gated")
-            prefect.await_state(flow_run, "Suspended")
-            kill(first)
-        with prefect_server(tmp_path / "prefect") as api, at_prefect(api) as prefect, worker(tmp_path, api):
-            assert prefect.answer(flow_run, promote="yes", your_name="Ada")["status"] == "ACCEPT"
-            prefect.await_state(flow_run, "Completed")
+        through_a_restart(tmp_path, "gated", promote="yes")
         assert champion("gated") == 2
         assert [move.by for move in Ledger().moves("gated")] == ["Ada", "Ada"]

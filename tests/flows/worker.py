@@ -18,6 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from tests.prefect_server import prefect_server
 from tests.small_use_case import small_use_case
 
 DEADLINE_S = 600  # for a machine with more to do than this
@@ -116,6 +117,17 @@ def worker(folder: Path, api: str) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         kill(process)
+
+
+def through_a_restart(folder: Path, use_case: str, **form: str) -> None:
+    """A run that waits while its server ends and its worker is killed; what comes after them takes the answer."""
+    with prefect_server(folder / "prefect") as api, at_prefect(api) as prefect, worker(folder, api) as first:
+        flow_run = prefect.start(use_case)
+        prefect.await_state(flow_run, "Suspended")
+        kill(first)
+    with prefect_server(folder / "prefect") as api, at_prefect(api) as prefect, worker(folder, api):
+        assert prefect.answer(flow_run, your_name="Ada", **form)["status"] == "ACCEPT"
+        prefect.await_state(flow_run, "Completed")
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
