@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from httpx import TransportError
+from httpx import HTTPStatusError, TransportError
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
@@ -21,7 +21,7 @@ from prefect.input import RunInput
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Running
 from pydantic import Field, ValidationError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from data_contracts.consent import Consent
 from data_contracts.money import Estimate, usd
@@ -37,7 +37,7 @@ from data_contracts.trial import (
 from flows import notify, verdict_page
 from tasks import prefect_tasks as stage
 from tasks import workspace
-from tasks.errors import ApprovalRequiredError, TunegateError
+from tasks.errors import ApprovalRequiredError, ResumableError, TunegateError
 from tasks.ledger import Ledger
 from tasks.steps import money, promoting
 from tasks.steps.cancellation import still_billed
@@ -47,10 +47,11 @@ from tasks.workspace import Edge, Workspace, edge_of
 log = logging.getLogger("tunegate")
 ABOUT = "waits_about"  # in the ledger's detail of a run: its cost or its verdict
 PATIENCE_S = 3600.0  # with a server that is away when there is something to ask
+SERVER_ERROR = 500
 ALIVE = "It was taken for dead, and is not."
 COST = """**{use_case}** is about to spend **{amount}**. More than ${threshold:,.2f} needs a person's yes.
 
-[What it is for, part by part]({page}){quoted}
+{page}{quoted}
 
 {warnings}Your answer counts for exactly this estimate (`{sha256}`). \
 Without one by **{until}** the run ends and spends nothing more.
@@ -184,7 +185,7 @@ def _about_cost(
         amount="an unknown amount" if math.isnan(needed.amount) else usd(needed.amount),
         quoted=QUOTED.format(usd(found.total_cost)) if (found.total_cost or 0) < needed.amount else "",
         threshold=needed.threshold,
-        page=estimated.page,
+        page=f"[What it is for, part by part]({estimated.page})" if estimated.page else "",
         warnings="".join(f"- {warning}\n" for warning in found.warnings) + ("\n" if found.warnings else ""),
         sha256=needed.sha256[:12],
         until="{until}",
@@ -236,8 +237,8 @@ def _ask(space: Workspace, question: Question[Form]) -> Form:
 
 
 def _suspend(space: Workspace, question: Question[Form], form: type[Form], key: str, until: dt.datetime) -> Form:
-    seconds = max(1, math.ceil((until - dt.datetime.now(dt.UTC)).total_seconds()))
     _stand_up()
+    seconds = max(1, math.ceil((until - dt.datetime.now(dt.UTC)).total_seconds()))
     try:
         return suspend_flow_run(wait_for_input=form, key=key, timeout=seconds)
     except Pause:
@@ -245,11 +246,21 @@ def _suspend(space: Workspace, question: Question[Form], form: type[Form], key: 
         raise
 
 
+def _is_away(error: BaseException) -> bool:
+    """Not reached, or a proxy or a server that starts says so."""
+    refused = isinstance(error, HTTPStatusError) and error.response.status_code >= SERVER_ERROR
+    return refused or isinstance(error, TransportError)
+
+
+def _give_up(_: RetryCallState) -> None:
+    raise ResumableError("Asking for a yes", "Prefect's server is away", "Start it, then: `tunegate status`.")
+
+
 @retry(
-    retry=retry_if_exception_type(TransportError),
+    retry=retry_if_exception(_is_away),
     wait=wait_fixed(10),
     stop=stop_after_delay(PATIENCE_S),
-    reraise=True,
+    retry_error_callback=_give_up,
     before_sleep=lambda _: log.warning("approval   Prefect's server is away: waiting for it to ask for a yes"),
 )
 def _stand_up() -> None:

@@ -144,7 +144,7 @@ def purge(content: dict[str, Any]) -> None:
 def status(content: dict[str, Any]) -> None:
     """Runs and purchases, as text that survives a narrow terminal and a pipe."""
     _lines(f"Ledger: {content['ledger']}")
-    _newest("Champions", [_champion(item) for item in content["champions"]])
+    _lines("Champions:" if content["champions"] else "Champions: none yet.", *map(_champion, content["champions"]))
     _newest("Runs", [_run(item) for item in content["runs"]])
     _newest("Purchases", [_purchase(item) for item in content["purchases"]])
 

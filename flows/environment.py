@@ -22,6 +22,8 @@ PREFECT = {
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "50",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # else the slots of runs are forgotten in a restart, and runs end that lose theirs
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     "PREFECT_RUNNER_POLL_FREQUENCY": "2",
 }
 CREDENTIALS = re.compile(r"//[^/@ ]+@")

@@ -1,6 +1,7 @@
 """What Prefect calls by name: how a flow run is called, and what ledger and MLflow learn when it stops."""
 
 import contextlib
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from tasks.ledger.rows import RunRecord
 from tasks.providers.connect import connect
 from tasks.providers.redact import shown
 from tasks.register.mlflow_registry import Registry
-from tasks.run_folder import RunFolder
+from tasks.run_folder import RunFolder, in_progress
 from tasks.steps import cancellation
 from tasks.steps.cancellation import Ending
+from tasks.steps.opening import StoppedBesideError
 from tasks.steps.promoting import VerdictApprovalRequiredError
 
 INTERRUPTED = 130
@@ -40,6 +42,8 @@ def note_stop(flow: Any, flow_run: Any, state: Any) -> None:  # noqa: ANN401 - P
     Ctrl-C or SIGTERM at the command line cancels the run; the end of a worker does not, whatever its reason.
     """
     error = state.result(raise_on_failure=False)
+    if isinstance(error, StoppedBesideError):
+        return  # said and written down by the process that it speaks of
     if _was_told_to_end(error) and flow_run.deployment_id is None:
         _cancel(flow, flow_run, INTERRUPTED if isinstance(error, KeyboardInterrupt) else None)
         return
@@ -74,9 +78,20 @@ def cancelled(row: RunRecord, exit_code: int | None = None) -> str:
 
 
 def _rows(flow_run: Any) -> list[RunRecord]:  # noqa: ANN401 - Prefect's FlowRun
-    """The run that this flow run works on; it may have been noted as stopped a moment ago by a dying process."""
-    rows = Ledger().runs()
-    return [row for row in rows if row.state != "finished" and row.detail.get("flow_run_id") == str(flow_run.id)]
+    """The run that this flow run works on; it may have been noted as stopped a moment ago by a dying process.
+
+    One that another living process works on is that one's: this flow run was started beside itself.
+    """
+    rows = [row for row in Ledger().runs() if row.detail.get("flow_run_id") == str(flow_run.id)]
+    return [row for row in rows if row.state != "finished" and not _is_anothers(row.run)]
+
+
+def _is_anothers(run: str) -> bool:
+    path = run_path(run)
+    if not path.is_dir() or not in_progress(path):
+        return False
+    holder = RunFolder(path).holder()
+    return holder is None or holder.pid != os.getpid()
 
 
 def _stop(row: RunRecord, ending: Ending, detail: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """What nobody else ends: runs whose process is gone, forms that nobody answered in time, trials that nobody started."""
 
+import contextlib
 import datetime as dt
 import logging
 import threading
@@ -15,7 +16,7 @@ from flows import hooks
 from flows.approval import ABOUT
 from flows.trial import trial
 from tasks import wanted_trials
-from tasks.errors import ResumableError
+from tasks.errors import ResumableError, TunegateError
 from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import RunRecord
@@ -68,7 +69,16 @@ def sweep(client: "SyncPrefectClient") -> list[str]:
     ledger = Ledger()
     open_runs = [row for row in ledger.runs() if row.state == "started" or row.detail.get("waits_for") == FORM]
     here = [row for row in open_runs if row.detail.get("flow_run_id") and run_path(row.run).is_dir()]
-    return [row.run for row in here if _end(row, client, ledger)]
+    return [row.run for row in here if _is_ended(row, client, ledger)]
+
+
+def _is_ended(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
+    """A run whose folder or use case is broken keeps nobody from the others."""
+    try:
+        return _end(row, client, ledger)
+    except (TunegateError, ValueError) as error:
+        log.warning("run %s could not be looked after: %s", row.run, type(error).__name__)
+        return False
 
 
 def begin_again(client: "SyncPrefectClient") -> list[str]:
@@ -134,10 +144,13 @@ def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
 
 
 def _end_started(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger) -> bool:
-    lives = in_progress(run_path(row.run))
+    lives, now = in_progress(run_path(row.run)), ledger.run(row.run)
+    if now is None or (now.state, now.detail.get("flow_run_id")) != (row.state, row.detail["flow_run_id"]):
+        return False  # it ended, or another flow run took it up, since the ledger was asked for all of them
     if state.is_cancelling() or state.is_cancelled():
         if _age_s(state) < UNHEARD_S or (lives and not _end_process(row, client)):
             return False
+        _tell_prefect(row, client, "Cancelled", "Nobody worked on it any more.")
         _tell_prefect(row, client, "Cancelled", hooks.cancelled(row))
         return True
     if lives or not (state.is_running() or state.is_crashed()):
@@ -148,13 +161,14 @@ def _end_started(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient
 
 
 def _end_process(row: RunRecord, client: "SyncPrefectClient") -> bool:
-    """Kill the process that works on the run, where this one started it: a number from elsewhere may be anybody's."""
+    """Kill the process that works on the run, where it is a child of this one; whether it was."""
     holder = RunFolder(run_path(row.run)).holder()
-    found = [item for item in psutil.Process().children(recursive=True) if item.pid == holder]
-    for process in found:
-        _tell_prefect(row, client, "Cancelled", "Its process did not hear of it and was ended.")  # else it has crashed
-        process.kill()
-    return bool(found)
+    if holder is None or holder not in psutil.Process().children(recursive=True):
+        return False
+    _tell_prefect(row, client, "Cancelled", "Its process did not hear of it and was ended.")  # else it has crashed
+    with contextlib.suppress(psutil.NoSuchProcess):
+        holder.kill()
+    return True
 
 
 def _end_waiting(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger) -> bool:

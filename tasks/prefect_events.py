@@ -25,7 +25,9 @@ def emit(event: str, use_case: str, payload: dict[str, Any], key: str = "") -> N
 
 
 def deliver(event: str, use_case: str, payload: dict[str, Any], answered_by: str) -> None:
-    """The same, once the server has it: what an automation does about it costs money, so it is never sent twice.
+    """The same, sent once and received when this returns: what an automation does about it costs money.
+
+    A server that dies at that moment may lose it all the same.
 
     `answered_by` is the `flow/name` of the deployment that an automation with an inferred deployment starts. Raises
     whatever Prefect's client raises where the server does not answer.
@@ -39,7 +41,7 @@ def deliver(event: str, use_case: str, payload: dict[str, Any], answered_by: str
     told = Event.model_validate({**_content(event, use_case, payload), "related": related, "id": uuid4()})
 
     async def send() -> None:  # by a client of its own: one that stays sends again what nobody confirmed
-        async with get_events_client(reconnection_attempts=1, checkpoint_every=1) as client:
+        async with get_events_client(reconnection_attempts=0, checkpoint_every=1) as client:
             await client.emit(told)
 
     asyncio.run(send())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
@@ -21,6 +22,7 @@ from tasks.storage import replace_file
 
 FORMAT = 1
 GRACE_S = 0.5  # `in_progress` holds a lock for a moment
+SAME_S = 0.02  # between two readings of when a process began; its number alone may be another one's by now
 POLL_S = 1.0  # while another process works on the run
 Model = TypeVar("Model", bound=BaseModel)
 log = logging.getLogger("tunegate")
@@ -63,19 +65,25 @@ class RunFolder:
             try:
                 lock.acquire(timeout=GRACE_S)
             except Timeout:
-                cause = f"it is in progress in process {self.holder() or 'unknown'}"
+                holder = self.holder()
+                cause = f"it is in progress in process {holder.pid if holder else 'unknown'}"
                 if not patiently:
                     raise ResumableError(f"Run {self.run}", cause, "Wait for its end: `tunegate status`.") from None
                 log.warning("run        %s: %s; waiting for its end", self.run, cause)
                 waited = lock.acquire(poll_interval=POLL_S) is not None
-            replace_file(self.file(".holder"), str(os.getpid()).encode())
+            me = psutil.Process()
+            replace_file(self.file(".holder"), f"{me.pid} {me.create_time()}".encode())
         _claims[self.path] = lock
         return waited
 
-    def holder(self) -> int | None:
-        """The number of the process that claimed it last, on the machine where that was."""
-        holder = self.file(".holder")
-        return int(holder.read_text()) if holder.exists() else None
+    def holder(self) -> psutil.Process | None:
+        """The process that claimed it last; None where it is gone, or on another machine or in another container."""
+        try:
+            pid, began = self.file(".holder").read_text().split()
+            process = psutil.Process(int(pid))
+            return process if abs(process.create_time() - float(began)) < SAME_S else None
+        except (OSError, ValueError, psutil.Error):
+            return None
 
     def release(self) -> None:
         """Let other processes at this run."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SETTLED = timedelta(minutes=2)  # the scheduler looks at everything once a minute
 RECORDER = "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE"
+LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
 REPLACE = "Remove it, set it in the environment of the process that runs the flow, and replace the key: it was readable"
 
 
@@ -64,12 +65,18 @@ def _settings(client: "SyncPrefectClient") -> Iterator[Finding]:
 
     if PREFECT_API_KEY.value():
         return  # Prefect Cloud sees to its own
-    services = client.request("GET", "/admin/settings").json()["server"]["services"]
-    if services["task_run_recorder"]["batch_size"] < int(PREFECT[RECORDER]):
-        fix = f"Start it by `tunegate up`, in a folder whose pyproject.toml has [tool.prefect], or with {RECORDER}=50."
-        yield note("prefect settings", "the server writes each event by itself: on SQLite runs stall for a minute", fix)
-    else:
-        yield fine("prefect settings", "events are written in batches")
+    server = client.request("GET", "/admin/settings").json()["server"]
+    stalls = server["services"]["task_run_recorder"]["batch_size"] < int(PREFECT[RECORDER])
+    forgets = server["concurrency"]["lease_storage"].endswith(".memory")
+    told = "Start it by `tunegate up`, in a folder whose pyproject.toml has [tool.prefect], or with"
+    if stalls:
+        finding = "the server writes each event by itself: on SQLite runs stall for a minute"
+        yield note("prefect settings", finding, f"{told} {RECORDER}={PREFECT[RECORDER]}.")
+    if forgets:
+        finding = "the server keeps the slots of runs in memory: within minutes after its restart those under way end"
+        yield note("prefect settings", finding, f"{told} {LEASES}={PREFECT[LEASES]}.")
+    if not (stalls or forgets):
+        yield fine("prefect settings", "events are written in batches, slots survive a restart")
 
 
 def _scheduler(

@@ -131,7 +131,7 @@ def _folders(folder: Path) -> dict[str, str]:
     return {
         "/app/deployments/mlflow_auth.ini": str(folder / "mlflow_auth.ini"),
         "/var/lib/tunegate": str(folder / "home"),
-        "/tmp/prefect": str(folder / "prefect"),
+        "/var/lib/prefect": str(folder / "prefect"),
     }
 
 
