@@ -15,6 +15,7 @@ from tests.flows.worker import await_that, deployed
 
 pytestmark = pytest.mark.kills
 AWAY_S = HURRIED_S + 20
+RENEWED_S = 250  # a run that holds a slot of its deployment says so every 225 s
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,19 @@ def left_alone(place: House, request: pytest.FixtureRequest) -> UUID:
     return flow_run
 
 
+def test_a_run_keeps_its_slot_through_a_restart_of_the_server(place: House) -> None:
+    place.provider.change_settings(job_seconds=SLOW_JOB)
+    settings = {"fine_tune.generation": 3, "fine_tune.deadline_hours": 1}
+    flow_run = place.prefect.start(USE_CASE, settings=settings)
+    await_that(lambda: place.provider.log("jobs.create"))
+    place.kill("server")
+    time.sleep(RENEWED_S)
+    assert place.prefect.run(flow_run).state_name == "Running"
+    assert place.prefect.run(flow_run).run_count == 1
+    place.prefect.cancel(flow_run)
+    await_that(lambda: Ledger().runs()[-1].state == "stopped")
+
+
 @pytest.mark.parametrize("left_alone", [1], indirect=True)
 def test_a_run_that_is_taken_for_dead_asks_once_and_ends_once(place: House, left_alone: UUID) -> None:
     await_that(lambda: any("No heartbeat" in message for message in place.prefect.messages(left_alone)))
@@ -47,10 +61,11 @@ def test_a_run_that_is_taken_for_dead_asks_once_and_ends_once(place: House, left
     await_that(lambda: not place.in_state("trial", "Running"))
     assert place.prefect.answer(left_alone, promote="yes", your_name="Ada")["status"] == "ACCEPT"
     place.prefect.await_end(left_alone)
-    [row] = Ledger().runs()
+    row = Ledger().runs()[-1]
     assert row.state == "finished"
     assert [move.action for move in Ledger().moves(USE_CASE)] == ["first", "promote"]
-    assert len(place.provider.log("jobs.create")) == 1
+    [_, intent] = Ledger().intents(USE_CASE)
+    assert [line["job"] for line in place.provider.log("jobs.create")][1:] == [intent.job_id]
 
 
 @pytest.mark.parametrize("left_alone", [2], indirect=True)

@@ -1,5 +1,7 @@
 """What the ledger learns when a run stops, for every way in which it can."""
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +16,14 @@ from flows import hooks
 from flows.approval import ApprovalDeniedError
 from flows.commands import status
 from tasks import errors, workspace
+from tasks.home import run_path
 from tasks.ledger import Ledger
 from tasks.ledger.rows import IntentState
+from tasks.steps import opening
 from tasks.steps.cancellation import BILLED
+from tasks.steps.opening import StoppedBesideError
 from tasks.steps.promoting import VerdictApprovalRequiredError
+from tests.claimed import claimed_elsewhere
 from tests.small_use_case import small_use_case
 from tests.stepwise import begin
 
@@ -141,3 +147,37 @@ def test_a_key_in_an_error_does_not_reach_the_ledger(stopped: Stopped, monkeypat
     key = "sk-" + "0123456789abcdef"
     told = stopped.at(Failed(data=errors.CredentialsError("connecting", f"{key} was refused", "Set another.")))
     assert key not in str(told["message"])
+
+
+# ------------------------------------------------------------ a flow run that was started beside itself
+
+
+@pytest.mark.parametrize("hook", [hooks.note_stop, hooks.note_cancellation])
+def test_what_becomes_of_a_second_process_says_nothing_of_the_first(
+    stopped: Stopped, hook: Callable[..., None]
+) -> None:
+    with claimed_elsewhere(run_path(stopped.run)):
+        flow_run = SimpleNamespace(id=stopped.flow_run, name="small", deployment_id=uuid4())
+        hook(flow=None, flow_run=flow_run, state=Failed(data=ENDING))
+    row = Ledger().run(stopped.run)
+    assert row is not None
+    assert row.state == "started"
+
+
+def test_what_stopped_the_first_process_stops_the_second_in_the_same_words(stopped: Stopped) -> None:
+    known = stopped.at(Failed(data=ENDING))
+    space = workspace.reopen(stopped.run)
+    with claimed_elsewhere(space.folder.path) as first:
+        threading.Timer(1.0, first.kill).start()
+        with pytest.raises(StoppedBesideError) as second:
+            opening.take(space, str(stopped.flow_run), Ledger())
+    assert (str(second.value), second.value.exit_code) == (known["message"], known["exit_code"])
+    assert stopped.at(Failed(data=second.value)) == known, "once is enough"
+
+
+def test_where_the_first_process_died_the_second_goes_on(stopped: Stopped) -> None:
+    space = workspace.reopen(stopped.run)
+    with claimed_elsewhere(space.folder.path) as first:
+        threading.Timer(1.0, first.kill).start()
+        opening.take(space, str(stopped.flow_run), Ledger())
+    space.folder.release()

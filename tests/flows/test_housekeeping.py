@@ -89,6 +89,28 @@ def test_a_run_that_does_not_hear_of_its_cancel_is_ended_by_the_process_that_sta
     assert message == f"Cancelled; no job was bought. Go on with: tunegate resume {run}"
 
 
+def test_a_process_that_only_has_the_number_of_the_one_that_claimed_the_run_is_left_alone(
+    left: Left, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.housekeeping.UNHEARD_S", 0.0)
+    left.behind(Cancelling())
+    with claimed_elsewhere(left.space.folder.path) as other:
+        left.space.folder.file(".holder").write_text(f"{other.pid} 1.0")  # as from another container
+        assert sweep(left.client) == []
+        assert other.poll() is None
+
+
+def test_a_run_whose_folder_is_broken_keeps_nobody_from_the_others(
+    left: Left, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.housekeeping.UNHEARD_S", 0.0)
+    left.behind(Cancelling())
+    left.space.folder.file("manifest.json").write_text("{")
+    left.space = begin(small_use_case(tmp_path / "other"))
+    run = left.behind(Running())
+    assert sweep(left.client) == [run]
+
+
 def test_a_run_that_does_not_hear_of_its_cancel_elsewhere_is_left_to_whoever_started_it(
     left: Left, monkeypatch: pytest.MonkeyPatch
 ) -> None:
