@@ -33,6 +33,9 @@ AUTOMATIONS = Path(__file__).parents[1] / "deployments" / "automations.yaml"
 SWEEP_S = 60.0
 SAID_S = 600.0  # so long it is said again that a run waits: longer than a heartbeat that came last is remembered
 UNHEARD_S = 120.0  # from somebody's Cancel until its own worker has ended the run, at the most
+GO_ON = "tunegate-crashed-trials-go-on"
+STARTS = 5  # the last one is left to a person, as that automation says
+LATE_S, HELD_BACK_S = 60.0, 840.0  # when it should have answered; by when it does after a restart of the server
 STUCK_S = 180.0  # from the moment when a process is started for a run until it begins, at the most
 GONE = "Its process is gone. What was paid is kept. Go on with: tunegate resume {run}"
 UNANSWERED = {
@@ -97,6 +100,37 @@ def begin_again(client: "SyncPrefectClient") -> list[str]:
     return [run.name for run in stuck]
 
 
+def go_on(client: "SyncPrefectClient") -> list[str]:
+    """Start crashed trials again where their automation has not yet; their names.
+
+    A server that was started again holds an event back for a quarter of an hour where it did not see the one before it.
+    """
+    from prefect.client.schemas.filters import (
+        FlowFilter,
+        FlowFilterName,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import AwaitingRetry
+
+    if not any(item.name == GO_ON and item.enabled for item in client.read_automations()):
+        return []  # somebody wants it so
+    crashed = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.CRASHED])))
+    trials = FlowFilter(name=FlowFilterName(any_=[trial.name]))
+    runs = client.read_flow_runs(flow_run_filter=crashed, flow_filter=trials)
+    left = [run for run in runs if run.deployment_id and "tunegate" in run.tags and _is_left(run)]
+    for run in left:
+        client.set_flow_run_state(run.id, AwaitingRetry(message="It crashed and goes on where it stopped."))
+    return [run.name for run in left]
+
+
+def _is_left(run: "FlowRun") -> bool:
+    """Long enough for an automation in time, and not for one that comes after all; a fifth start is a person's."""
+    return run.state is not None and 0 < run.run_count < STARTS and LATE_S < _age_s(run.state) < HELD_BACK_S
+
+
 def _is_stuck(run: "FlowRun", client: "SyncPrefectClient") -> bool:
     if not run.deployment_id or "tunegate" not in run.tags or run.state is None:
         return False
@@ -122,6 +156,8 @@ def _sweep_on() -> None:
             with get_client(sync_client=True) as client:
                 for run in sweep(client):
                     log.warning("run %s was ended: nobody works on it", run)
+                for name in go_on(client):
+                    log.warning("run %s crashed and is started again", name)
                 for name in begin_again(client):
                     log.warning("run %s was planned again: it was taken up and never began", name)
                 for use_case in wanted_trials.ask_again(client, Ledger()):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
+from prefect.states import Crashed
 
 from tasks.home import run_path
 from tasks.ledger import Ledger
@@ -55,7 +56,9 @@ def test_a_run_keeps_its_slot_through_a_restart_of_the_server(place: House) -> N
 
 @pytest.mark.parametrize("left_alone", [1], indirect=True)
 def test_a_run_that_is_taken_for_dead_asks_once_and_ends_once(place: House, left_alone: UUID) -> None:
-    await_that(lambda: any("No heartbeat" in message for message in place.prefect.messages(left_alone)))
+    taken_for_dead = Crashed(message="As the automation says where it missed the heartbeats.")
+    place.prefect.client.set_flow_run_state(left_alone, taken_for_dead)
+    await_that(lambda: place.prefect.run(left_alone).state_name in ("AwaitingRetry", "Late"))
     place.provider.change_settings()
     await_that(lambda: place.in_state("trial", "Suspended"))
     await_that(lambda: not place.in_state("trial", "Running"))

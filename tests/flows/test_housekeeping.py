@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled, Cancelling, Completed, Failed, Pending, Running
+from prefect.events.schemas.automations import AutomationCore
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Pending, Running
 
-from flows.housekeeping import begin_again, create_automations, sweep
+from data_contracts.load import read_yaml
+from flows.housekeeping import AUTOMATIONS, GO_ON, begin_again, create_automations, go_on, sweep
 from flows.trial import trial
 from tasks.ledger import Ledger
 from tasks.workspace import Workspace
@@ -244,3 +247,59 @@ def test_a_run_that_was_taken_up_and_never_began_is_planned_again(left: Left, mo
     state = left.client.read_flow_run(run.id).state
     assert state is not None
     assert state.is_scheduled()
+
+
+# ------------------------------------------------------------ where a crash is answered late
+
+
+@pytest.fixture
+def held_back(left: Left, monkeypatch: pytest.MonkeyPatch) -> Iterator[UUID]:
+    """The automation for crashed trials as it stands after a restart of the server: there, and answering nothing."""
+    plain = {item["name"]: item for item in read_yaml(AUTOMATIONS)["automations"]}[GO_ON]
+    for known in left.client.read_automations():
+        left.client.delete_automation(known.id)
+    trigger = {**plain["trigger"], "expect": ["nobody.says.this"]}
+    monkeypatch.setattr("flows.housekeeping.LATE_S", 0.0)
+    yield left.client.create_automation(AutomationCore.model_validate({**plain, "trigger": trigger}))
+    for known in left.client.read_automations():
+        left.client.delete_automation(known.id)
+
+
+def crash(left: Left, times: int = 1) -> UUID:
+    made: Any = trial.to_deployment(name="crashing", parameters={"use_case": "small"}, tags=["tunegate"])
+    run = left.client.create_flow_run_from_deployment(made.apply(), name=f"crashed {times} times").id
+    for _ in range(times):
+        for state in (Pending(), Running(), Crashed()):
+            left.client.set_flow_run_state(run, state, force=True)
+    return run
+
+
+def test_a_crashed_trial_whose_event_is_held_back_is_started_again(left: Left, held_back: UUID) -> None:
+    run = crash(left)
+    assert "crashed 1 times" in go_on(left.client)
+    state = left.client.read_flow_run(run).state
+    assert state is not None
+    assert state.name == "AwaitingRetry"
+    assert go_on(left.client) == [], "once is enough"
+
+
+def test_its_fifth_start_is_left_to_a_person(left: Left, held_back: UUID) -> None:
+    crash(left, times=5)
+    assert go_on(left.client) == []
+
+
+def test_where_somebody_paused_the_automation_nothing_is_started(left: Left, held_back: UUID) -> None:
+    crash(left)
+    left.client.pause_automation(held_back)
+    assert go_on(left.client) == []
+
+
+def test_in_the_first_minute_and_after_a_quarter_of_an_hour_the_automation_answers_by_itself(
+    left: Left, held_back: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash(left)
+    monkeypatch.setattr("flows.housekeeping.LATE_S", 60.0)
+    assert go_on(left.client) == []
+    monkeypatch.setattr("flows.housekeeping.LATE_S", 0.0)
+    monkeypatch.setattr("flows.housekeeping.HELD_BACK_S", 0.0)
+    assert go_on(left.client) == []

@@ -23,7 +23,7 @@ def expected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def rolled_back(*_: object, expected: int) -> dict[str, Any]:
         asked.append(expected)
-        return {"move": {"version": 1}}
+        return {"move": {"version": 1}, "evidence": {}, "warnings": []}
 
     monkeypatch.setattr("flows.moving.rolled_back", rolled_back)
     return asked
