@@ -67,8 +67,8 @@ def test_a_run_that_is_taken_for_dead_asks_once_and_ends_once(place: House, left
     row = Ledger().runs()[-1]
     assert row.state == "finished"
     assert [move.action for move in Ledger().moves(USE_CASE)] == ["first", "promote"]
-    [_, intent] = Ledger().intents(USE_CASE)
-    assert [line["job"] for line in place.provider.log("jobs.create")][1:] == [intent.job_id]
+    bought = {intent.job_id for intent in Ledger().intents(USE_CASE)}
+    assert len(place.provider.log("jobs.create")) == len(bought)
 
 
 @pytest.mark.parametrize("left_alone", [2], indirect=True)
