@@ -65,7 +65,7 @@ def create_automations(client: "SyncPrefectClient") -> list[str]:
 
 
 def sweep(client: "SyncPrefectClient") -> list[str]:
-    """End what has ended in truth, in Prefect and in the ledger; the runs concerned.
+    """End what has ended in truth, or was cancelled and goes on, in Prefect and in the ledger; the runs concerned.
 
     Only runs whose folder is on this machine are judged: whether their process lives is told by the folder's lock.
     """
@@ -170,23 +170,30 @@ def _sweep_on() -> None:
 def _end(row: RunRecord, client: "SyncPrefectClient", ledger: Ledger) -> bool:
     flow_run = _flow_run(row, client)
     state = flow_run.state if flow_run else None
-    if flow_run is None or state is None:
+    lives, now = in_progress(run_path(row.run)), ledger.run(row.run)
+    if flow_run is None or state is None or now is None or _is_other(row, now):
         return False
     if row.state == "started":
-        return _end_started(row, state, client, ledger)
+        return _end_started(row, state, client, ledger, lives)
     if state.is_paused() and time.time() - row.updated_at < SAID_S:
         say_it_waits(flow_run, trial.name)
-    return state.is_final() and _end_waiting(row, state, client, ledger)
+    return state.is_final() and not lives and _end_waiting(row, state, client, ledger)
 
 
-def _end_started(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger) -> bool:
-    lives, now = in_progress(run_path(row.run)), ledger.run(row.run)
-    if now is None or (now.state, now.detail.get("flow_run_id")) != (row.state, row.detail["flow_run_id"]):
-        return False  # it ended, or another flow run took it up, since the ledger was asked for all of them
+def _is_other(row: RunRecord, now: RunRecord) -> bool:
+    """Whether it ended, or another flow run took it up, since the ledger was asked for all of them."""
+    return (now.state, now.detail.get("flow_run_id")) != (row.state, row.detail["flow_run_id"])
+
+
+def _end_started(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger, lives: bool) -> bool:
     if state.is_cancelling() or state.is_cancelled():
-        if _age_s(state) < UNHEARD_S or (lives and not _end_process(row, client)):
+        process = _own_process(row) if lives else None
+        if _age_s(state) < UNHEARD_S or (lives and process is None):
             return False
-        _tell_prefect(row, client, "Cancelled", "Nobody worked on it any more.")
+        _tell_prefect(row, client, "Cancelled", "Its worker did not hear of it.")  # before it dies: else it has crashed
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process:
+                process.kill()
         _tell_prefect(row, client, "Cancelled", hooks.cancelled(row))
         return True
     if lives or not (state.is_running() or state.is_crashed()):
@@ -196,15 +203,10 @@ def _end_started(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient
     return _note(row, ledger, told, exit_code=ResumableError.exit_code, waits_for="")
 
 
-def _end_process(row: RunRecord, client: "SyncPrefectClient") -> bool:
-    """Kill the process that works on the run, where it is a child of this one; whether it was."""
+def _own_process(row: RunRecord) -> psutil.Process | None:
+    """The process that works on the run, where it is a child of this one."""
     holder = RunFolder(run_path(row.run)).holder()
-    if holder is None or holder not in psutil.Process().children(recursive=True):
-        return False
-    _tell_prefect(row, client, "Cancelled", "Its process did not hear of it and was ended.")  # else it has crashed
-    with contextlib.suppress(psutil.NoSuchProcess):
-        holder.kill()
-    return True
+    return holder if holder in psutil.Process().children(recursive=True) else None
 
 
 def _end_waiting(row: RunRecord, state: "State[Any]", client: "SyncPrefectClient", ledger: Ledger) -> bool:

@@ -176,6 +176,13 @@ def test_a_verdict_that_nobody_answered_leaves_the_champion(left: Left, state: S
     assert (known["waits_for"], known["exit_code"]) == ("yes", 4)
 
 
+def test_a_run_that_somebody_resumes_elsewhere_while_its_form_is_withdrawn_is_left_to_them(left: Left) -> None:
+    left.behind(Cancelled(), "stopped", waits_for="form", exit_code=4, message="its own words")
+    with claimed_elsewhere(left.space.folder.path):
+        assert sweep(left.client) == []
+    assert left.now()[2]["message"] == "its own words"
+
+
 def test_where_only_prefect_may_approve_a_form_that_nobody_answered_says_how_to_approve_there(
     left: Left, tmp_path: Path
 ) -> None:
