@@ -7,6 +7,7 @@ Documents (`Document`) are published: their JSON Schemas stand in data_contracts
 """
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,15 @@ EXAMPLE_COLUMNS = (
     "length",  # bytes of the record with its newline, so that the spans of a file tile it; -1 in Parquet
 )
 KEY_COLUMNS = ("id", "output", "group", "created_at", "given_partition", "words", "file", "line")
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """The JSON object that the bytes hold; empty where they hold none."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def as_json(model: BaseModel) -> dict[str, Any]:

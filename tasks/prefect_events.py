@@ -37,8 +37,9 @@ def deliver(event: str, use_case: str, payload: dict[str, Any], answered_by: str
 
     if not _has_server():
         return
-    related = [item for item in [_deployment(answered_by)] if item]
-    told = Event.model_validate({**_content(event, use_case, payload), "related": related, "id": uuid4()})
+    deployment = _deployment(answered_by)
+    content = {**_content(event, use_case, payload), "related": [deployment] if deployment else []}
+    told = Event.model_validate(content)
 
     async def send() -> None:  # by a client of its own: one that stays sends again what nobody confirmed
         async with get_events_client(reconnection_attempts=0, checkpoint_every=1) as client:

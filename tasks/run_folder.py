@@ -70,7 +70,8 @@ class RunFolder:
                 if not patiently:
                     raise ResumableError(f"Run {self.run}", cause, "Wait for its end: `tunegate status`.") from None
                 log.warning("run        %s: %s; waiting for its end", self.run, cause)
-                waited = lock.acquire(poll_interval=POLL_S) is not None
+                lock.acquire(poll_interval=POLL_S)
+                waited = True
             me = psutil.Process()
             replace_file(self.file(".holder"), f"{me.pid} {me.create_time()}".encode())
         _claims[self.path] = lock

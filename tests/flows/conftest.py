@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.ledger import Ledger
+from tests.fake_clock import FakeClock
 from tests.prefect_server import FAST, prefect_server
 
 
@@ -42,6 +44,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TUNEGATE_HOME", str(tmp_path / "home"))
     _forget_mlflow_store(monkeypatch)
     return tmp_path / "home"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def ledger(home: Path, clock: FakeClock) -> Ledger:
+    """The ledger of that home, by this clock."""
+    return Ledger(clock=clock)
 
 
 def _forget_mlflow_store(patch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """A trial that a watch, a monitor or another trial wants: asked for once, and again where the asking was lost."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,11 +21,6 @@ def clock() -> FakeClock:
     import time
 
     return FakeClock(time.time())
-
-
-@pytest.fixture
-def ledger(home: Path, clock: FakeClock) -> Ledger:
-    return Ledger(clock=clock)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """When a finding's trial is asked for: not beside one that is under way, and again while a retired champion stands."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,16 +17,6 @@ OPTIONS = {"train": False, "settings": {"prompts.base_models": ["m-2027-01-10"]}
 def looked(kind: str = "retired") -> Looked:
     plain = {"use_case": "mails", "kind": kind, "model": "m", "base_model": "m", "says": "Why.", "wanted": OPTIONS}
     return Looked(WatchReport(checked_at=0, findings=[Finding.model_validate(plain)], inventory=[]), (f"{kind} m",))
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def ledger(home: Path, clock: FakeClock) -> Ledger:
-    return Ledger(clock=clock)
 
 
 def asked(ledger: Ledger) -> Any:

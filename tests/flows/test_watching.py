@@ -36,16 +36,6 @@ def looked(*findings: Finding) -> Looked:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def ledger(home: Path, clock: FakeClock) -> Ledger:
-    return Ledger(clock=clock)
-
-
-@pytest.fixture
 def events(prefect_api: str) -> Events:
     """What was told of a use case, oldest first; an event of its own is told after it, to know that all of it came."""
 

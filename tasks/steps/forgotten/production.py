@@ -1,13 +1,12 @@
 """Rows in files that stand beside the runs: what the monitor collected, and what the served model logged."""
 
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from data_contracts.production import ProductionRecord
+from data_contracts.records import json_object
 from data_contracts.text import words_hash
 from data_contracts.use_case import ResolvedUseCase
 from tasks.curate.defects import Defect
@@ -78,7 +77,7 @@ class Production:
 
     def _of_row(self, line: bytes) -> Known:
         """As the next trial would know it; a row that it would turn away is known by its id alone."""
-        row = _plain(line)
+        row = json_object(line)
         try:
             made = self._examples.make(row, "")
         except Defect:
@@ -101,18 +100,10 @@ class Production:
         try:
             record = ProductionRecord.model_validate_json(line)
         except ValueError:
-            return str(_plain(line).get("id") or ""), ""
+            return str(json_object(line).get("id") or ""), ""
         text = text_of(record, self.case.contract.mapping.compare)
         return record.id or "", words_hash(text) if text else ""
 
 
 def _is_in(known: Known, ids: frozenset[str], words: frozenset[str]) -> bool:
     return known[0] in ids or known[1] in words
-
-
-def _plain(line: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

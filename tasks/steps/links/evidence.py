@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from data_contracts.audit import AuditLink
 from data_contracts.lineage import Lineage
+from data_contracts.records import json_object
 from data_contracts.redaction import REDACTIONS, Redactions
 from tasks.errors import TunegateError
 from tasks.ledger import Ledger
@@ -40,7 +41,7 @@ class Evidence:
     @cached_property
     def decision(self) -> dict[str, Any]:
         """The version's decision record; empty where it cannot be read."""
-        return _plain(self.version.documents.get("decision.json", b""))
+        return json_object(self.version.documents.get("decision.json", b""))
 
     @cached_property
     def candidate(self) -> dict[str, Any]:
@@ -113,14 +114,6 @@ def differing(what: str, told: object, found: object) -> Iterator[str]:
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return f"{text[:60]}..." if len(text) > 60 else text or "nothing"
-
-
-def _plain(content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _typed(model: type[Model], content: bytes) -> Model | None:
